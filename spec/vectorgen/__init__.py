@@ -1,0 +1,1 @@
+"""Makes the test vectors; see `generate_vectors.py`."""

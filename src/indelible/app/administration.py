@@ -1,0 +1,117 @@
+"""What an administrator orders of a running ledger: verification, rotation, backup."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from indelible.app.core import Core
+from indelible.app.serve import SETTINGS
+from indelible.app.recovery_file import write_recovery
+from indelible.base.clock import MICROS, rfc3339, wall_us
+from indelible.base.errors import BadRequest, IndelibleError
+from indelible.ledger.incoming import own_record
+from indelible.ledger.publish import LogKeys
+from indelible.server.rooms import VerifyOutcome, VerifyRequest
+from indelible.store.keyring import ED25519, MLDSA44
+
+_LINE = 1 << 24
+OVERLAP_DAYS = 30
+
+
+async def verify(
+    core: Core, request: VerifyRequest, progress: Callable[[int, int], None]
+) -> VerifyOutcome:
+    """Verify in a process apart, so that senders and searches do not feel it."""
+    settings = msgspec.json.encode([core.place.settings, False], enc_hook=str).decode()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "indelible.app.check", str(core.place.data),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LINE,
+        env={**os.environ, SETTINGS: settings},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(msgspec.json.encode(request))
+        process.stdin.close()
+        final = b""
+        while line := await process.stdout.readline():
+            if line.startswith(b"["):
+                done, total = msgspec.json.decode(line, type=tuple[int, int])
+                progress(done, total)
+            else:
+                final = line.strip()
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    if not final:
+        raise IndelibleError("the verification ended without an account", code="cut_off")
+    return outcome(core, final)
+
+
+class _Ended(msgspec.Struct):
+    verdict: str
+    exit: int
+    lines: list[str] = []
+
+
+def outcome(core: Core, final: bytes) -> VerifyOutcome:
+    """The account of a verification; damage is remembered by the running ledger."""
+    ended = msgspec.json.decode(final, type=_Ended)
+    if ended.exit:
+        text = f"verification: {ended.verdict}"
+        if text not in core.damage:
+            core.damage.append(text)
+    return VerifyOutcome(ok=ended.exit == 0, verdict=ended.verdict, report=msgspec.Raw(final))
+
+
+async def rotate(core: Core, what: str) -> bytes:
+    """Rotate the signing keys (overlapping) or the master key of the data keys."""
+    if what == "signing":
+        return await _rotate_signing(core)
+    if what != "data":
+        raise BadRequest(f"{what!r} is not a key; say signing or data", field="what")
+    keyring = core.ledger.keyring
+    secret = await asyncio.to_thread(keyring.rotate_master)
+    path = await asyncio.to_thread(write_recovery, keyring.folder, keyring.origin, secret)
+    await core.own(own_record("event", "indelible.key.rotate", {"what": "data"}, "update"))
+    return msgspec.json.encode({"what": "data", "recovery_file": str(path)})
+
+
+async def _rotate_signing(core: Core) -> bytes:
+    ledger = core.ledger
+    old = ledger.keys.vkeys()
+    await asyncio.to_thread(ledger.keyring.new_keys, ((ED25519, ""), (MLDSA44, "")))
+    fresh = LogKeys(ledger.origin, ledger.keyring)
+    new = fresh.vkeys()
+    await core.own(
+        own_record(
+            "key", "ledger.key.rotate",
+            {
+                "state": "active", "keys": [new["vkey"], new["vkey.mldsa44"]],
+                "replaces": [old["vkey"], old["vkey.mldsa44"]], "until": rfc3339(wall_us() + OVERLAP_DAYS * 86400 * MICROS),
+            },
+            "update",
+        )
+    )
+    ledger.keys = ledger.publisher.keys = fresh
+    for name, line in new.items():
+        await asyncio.to_thread((core.place.data / name).write_text, f"{line}\n")
+    return msgspec.json.encode({"what": "signing", **new, "replaces": list(old.values())})
+
+
+async def backup(core: Core, to: Path, keys_to: Path | None) -> bytes:
+    """A consistent copy while the ledger runs."""
+    from indelible.app import backing
+
+    made = await asyncio.to_thread(
+        backing.backup, core.ledger, core.place, to, keys_to, core.publisher
+    )
+    return msgspec.json.encode(made)

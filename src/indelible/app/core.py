@@ -1,0 +1,302 @@
+"""The running ledger inside the writer process: sequencer, sources, own records, publishing.
+
+`Core` is the part that the server and the local mode share. What differs (who re-reads the journal
+and who answers queries) is handed in: `on_durable` hears of every batch, and `checked` is called
+with what a keeper read back from disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from indelible import __version__
+from indelible.app.place import Place
+from indelible.app.proving import Prover
+from indelible.app.sources import registered_in_tail
+from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
+from indelible.base.errors import Damaged, IndelibleError
+from indelible.base.limits import (
+    CLOCK_FORWARD_SECONDS,
+    CLOCK_IDLE_DAYS,
+    CLOCK_STEP_SECONDS,
+    SOURCES,
+)
+from indelible.event.model import Via
+from indelible.ledger.incoming import (
+    SELF,
+    Durable,
+    Incoming,
+    Own,
+    Source,
+    Work,
+    Written,
+    own_record,
+)
+from indelible.ledger.open import Ledger, drop_sealed_journals
+from indelible.ledger.publish import Publisher
+from indelible.ledger.sequencer import Sequencer
+from indelible.store.meta import Meta
+
+_log = logging.getLogger(__name__)
+OWN_VIA = Via(protocol="internal")
+
+
+class Witnessed(NamedTuple):
+    """What one witness last cosigned: size, when (seconds since 1970), or why not."""
+
+    size: int
+    at: int
+    error: str
+
+
+class Core:
+    """One open ledger with everything that writes to it. Lives in one event loop."""
+
+    def __init__(
+        self, place: Place, ledger: Ledger, on_durable: Callable[[Durable], None]
+    ) -> None:
+        self.place, self.ledger = place, ledger
+        self.meta = Meta(place.paths.meta)
+        self.sequencer = Sequencer(ledger.writer, on_durable=self._durable, data=place.data)
+        self._on_durable = on_durable
+        self.publisher: Publisher = ledger.publisher
+        self.prover = Prover(ledger.origin, ledger.tree, ledger.reader, ledger.publisher)
+        self.threads = ThreadPoolExecutor(4, "rooms")
+        self.started_us = wall_us()
+        self.damage: list[str] = []
+        self._sources = {row.id: Source(row.number, row.id) for row in self.meta.sources()}
+        self._sources[SELF.id] = SELF
+        self._registering = asyncio.Lock()
+        self._refused: dict[tuple[int, int], int] = {}
+        self.committed = asyncio.Condition()
+        self._publishing = asyncio.Lock()
+        self.witnessed: dict[str, Witnessed] = {}
+        self.not_ready: Callable[[], list[str]] = list
+        self._kept = 0
+
+    def unwitnessed_seconds(self) -> float:
+        """How long the oldest event without a cosignature has been waiting."""
+        covered = max((one.size for one in self.witnessed.values()), default=0)
+        if covered >= self.ledger.tree.size:
+            return 0.0
+        since = max((one.at for one in self.witnessed.values() if one.size), default=0)
+        if not since:
+            since = self.started_us // MICROS
+        return max(0.0, wall_us() / MICROS - since)
+
+    # --- writing
+
+    def _durable(self, durable: Durable) -> None:
+        self._on_durable(durable)
+        asyncio.get_running_loop().create_task(self._notify())
+
+    async def _notify(self) -> None:
+        async with self.committed:
+            self.committed.notify_all()
+
+    async def write(self, source: Source, via: Via, events: Sequence[Incoming]) -> Written:
+        """Make events of a source durable."""
+        return await self.sequencer.submit(Work(source, via, events))
+
+    async def own(self, record: Own) -> int:
+        """Make one record of the ledger's own durable; its index."""
+        written = await self.sequencer.submit(Work(SELF, OWN_VIA, [record]), own=True)
+        return written.indexes[0]
+
+    async def source(self, name: str, tenant: str) -> Source:
+        """The registered source of this name; registers it (a `source` record) at first sight."""
+        found = self._sources.get(name)
+        if found is not None:
+            return found
+        async with self._registering:
+            found = self._sources.get(name)
+            if found is not None:
+                return found
+            number = 1 + max((s.number for s in self._sources.values()), default=0)
+            if number > SOURCES:
+                raise IndelibleError(f"there are {SOURCES} sources already", code="too_many")
+            data: dict[str, object] = {"number": number, "id": name}
+            if tenant:
+                data["tenant"] = tenant
+            await self.own(own_record("source", "ledger.source.register", data, "create"))
+            self.meta.add_source(number, name, tenant)
+            found = self._sources[name] = Source(number, name)
+            return found
+
+    def refused(self, source: Source, count: int) -> None:
+        """Count refusals for the statement of this hour."""
+        hour = wall_us() // (3600 * MICROS)
+        key = (source.number, hour)
+        self._refused[key] = self._refused.get(key, 0) + count
+
+    async def state_refusals(self) -> None:
+        """Write what was refused since the last statement, by source and hour."""
+        refused, self._refused = self._refused, {}
+        for (number, hour), count in refused.items():
+            data: dict[str, object] = {
+                "source": number, "hour": rfc3339(hour * 3600 * MICROS), "refused": count,
+            }
+            await self.own(own_record("statement", "ledger.refusals.state", data))
+
+    # --- life
+
+    async def begin(self) -> None:
+        """Start taking work; report the start, a torn tail, and a stopped clock."""
+        self.sequencer.start()
+        found = self.ledger.recovered
+        idle = max(0, self.ledger.idle_us())
+        if found.last_received_us and idle > CLOCK_IDLE_DAYS * 86400 * MICROS:
+            self.sequencer.held = (
+                f"the clock is {idle // (86400 * MICROS)} days after the last event:"
+                " confirm it with `indelible clock accept`"
+            )
+        self._restore_sources()
+        if found.size == 0:
+            await self._first_records()
+        await self.own(
+            own_record(
+                "event", "indelible.start",
+                {"version": __version__, "idle_seconds": idle // MICROS, "size": found.size},
+                "execute",
+            )
+        )
+        if found.quarantined:
+            await self.own(
+                own_record(
+                    "event", "indelible.journal.quarantine",
+                    {"files": found.quarantined, "index": found.quarantined_index},
+                )
+            )
+
+    async def _first_records(self) -> None:
+        vkeys = self.ledger.keys.vkeys()
+        await self.own(
+            own_record("source", "ledger.source.register", {"number": 0, "id": SELF.id}, "create")
+        )
+        await self.own(
+            own_record(
+                "key", "ledger.key.activate",
+                {"state": "active", "keys": [vkeys["vkey"], vkeys["vkey.mldsa44"]]}, "create",
+            )
+        )
+
+    def _restore_sources(self) -> None:
+        """A crash between a `source` record and the metadata leaves the record: take it over."""
+        for number, name, tenant in registered_in_tail(self.ledger):
+            if number and name not in self._sources:
+                self.meta.add_source(number, name, tenant)
+                self._sources[name] = Source(number, name)
+
+    async def checked(self, size: int, root: bytes) -> None:
+        """A keeper has read everything below `size` back from disk: publish it.
+
+        Raises `Damaged` and stops the ledger when the disk gave back something else.
+        """
+        async with self._publishing:
+            if size < self.publisher.size or size > self.ledger.tree.size:
+                return
+            if self.ledger.tree.root(size) != root:
+                self.stop("what was read back from disk differs from what was written")
+                raise Damaged(self.ledger.writer.stopped or "")
+            await self._publish(size, root)
+
+    async def renew(self) -> None:
+        """The sign of life: the same tree under a fresh signature."""
+        async with self._publishing:
+            if self.publisher.note and self.publisher.size:
+                await self._publish(self.publisher.size, self.publisher.head.root)
+
+    async def _publish(self, size: int, root: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        now = self.ledger.clock.now_us()
+        try:
+            await loop.run_in_executor(self.threads, self.publisher.publish, size, root, now)
+        except IndelibleError as error:
+            self.stop(error.message)
+            raise
+        if self.ledger.reader.sealed_end > self._kept and size >= self.ledger.reader.sealed_end:
+            self._kept = self.ledger.reader.sealed_end
+            await loop.run_in_executor(self.threads, self.publisher.keep)
+
+    def stop(self, why: str) -> None:
+        """Take nothing more and say why; nothing on disk changes."""
+        self.ledger.writer.stopped = self.ledger.writer.stopped or why
+        self.damage.append(why)
+
+    async def sealed(self, end: int) -> None:
+        """A segment up to `end` is durable: let go of what it replaces."""
+        ledger = self.ledger
+        ledger.reader.refresh()
+        ledger.tree.drop_below(ledger.reader.sealed_end)
+        ledger.writer.seen.reload()
+        ledger.writer.seen.forget_below(min(end, ledger.writer.seen.sealed_end))
+        keep = ledger.writer.where().file or None
+
+        def drop() -> None:
+            drop_sealed_journals(
+                ledger.paths, ledger.origin, ledger.keyring, ledger.reader.sealed_end, keep
+            )
+            ledger.writer.spare()
+
+        await self.sequencer.call(drop)
+
+    async def watch_clock(self) -> None:
+        """Report steps of the wall clock; a forward step over a day holds writing."""
+        clock = self.ledger.clock
+        step = clock.step_us() / MICROS
+        if abs(step) <= CLOCK_STEP_SECONDS:
+            clock.accept()
+            return
+        if step > CLOCK_FORWARD_SECONDS:
+            if self.sequencer.held is None:
+                self.sequencer.held = (
+                    f"the clock jumped {step:.0f} s ahead: confirm it with `indelible clock accept`"
+                )
+                await self._clock_event(step, "held")
+            return
+        clock.accept()
+        await self._clock_event(step, "followed" if step > 0 else "waited for")
+
+    async def _clock_event(self, step: float, answer: str) -> None:
+        await self.own(
+            own_record(
+                "event", "indelible.clock.step", {"step_seconds": round(step, 3), "answer": answer}
+            )
+        )
+
+    async def accept_clock(self) -> float:
+        """Confirm the clock and write on; the step in seconds."""
+        step = self.ledger.clock.step_us() / MICROS
+        self.ledger.clock.accept()
+        self.sequencer.held = None
+        await self._clock_event(step, "accepted")
+        return step
+
+    async def end(self) -> None:
+        """Finish what is waiting, write the last statement, close."""
+        if self.ledger.writer.stopped is None:
+            await self.state_refusals()
+            await self.own(own_record("event", "indelible.stop", {}, "execute"))
+        await self.sequencer.close()
+
+    def close(self) -> None:
+        """Close files and give the folder back."""
+        self.threads.shutdown(wait=True)
+        self.meta.close()
+        self.ledger.close()
+
+
+async def every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    """Run an async function on a beat for ever; an `IndelibleError` is logged and ends this turn."""
+    while True:
+        began = monotonic()
+        try:
+            await work()
+        except IndelibleError as error:
+            _log.error("%s: %s", error.code, error.message)
+        await asyncio.sleep(max(0.05, seconds - (monotonic() - began)))
+

@@ -1,0 +1,96 @@
+"""One process of the server: `python -m indelible.app.process ROLE DIR [NUMBER]`."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from indelible.app.place import Place
+from indelible.app.serve import SETTINGS, run_folder
+from indelible.base.clock import MICROS, rfc3339
+from indelible.base.errors import IndelibleError
+from indelible.base.settings import Settings
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent does (Linux)."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    except (OSError, AttributeError):
+        return
+
+
+def run_role(role: str, place: Place, run: Path, number: int) -> None:
+    """Run one process to its end."""
+    if role == "writer":
+        from indelible.app.writer import run_writer
+
+        asyncio.run(run_writer(place, run))
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if role == "sealer":
+        from indelible.app.sealer import SealerProcess
+
+        SealerProcess(place, run).run()
+    else:
+        from indelible.app.worker import WorkerProcess
+
+        WorkerProcess(place, run, number).run()
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self._role = role
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        line = {
+            "time": rfc3339(int(record.created * MICROS)), "process": self._role,
+            "level": record.levelname.lower(), "message": record.getMessage(),
+        }
+        return msgspec.json.encode(line).decode()
+
+
+def handed_down() -> tuple[Settings, bool]:
+    """The settings that the parent completed."""
+
+    def path(kind: type, value: object) -> object:
+        return kind(value)
+
+    return msgspec.json.decode(
+        os.environ[SETTINGS], type=tuple[Settings, bool], dec_hook=path
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Run one role; its exit code is that of the error that ended it."""
+    role, data, *rest = arguments
+    settings, json_log = handed_down()
+    place = Place(Path(data), settings)
+    plain = f"%(asctime)s {role} %(levelname)s %(message)s"
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=plain)
+    if json_log:
+        logging.getLogger().handlers[0].setFormatter(JsonLines(role))
+    end_with_parent()
+    try:
+        run_role(role, place, run_folder(place.data), int(rest[0]) if rest else 0)
+    except IndelibleError as error:
+        print(f"indelible: {error.message}\n  {error.remedy}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

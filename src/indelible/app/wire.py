@@ -1,0 +1,180 @@
+"""Messages between the processes of one server, over Unix sockets in a private folder.
+
+A frame is `u32 length || MessagePack`. Writer, sealer and query workers are of one version: the
+messages are no format to keep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+import msgspec
+
+MAX_FRAME = 1 << 30
+
+
+class Progress(msgspec.Struct, frozen=True, tag="durable"):
+    """Writer to sealer: everything below `size` may be read, up to `offset` of `file`."""
+
+    size: int
+    file: str
+    offset: int
+
+
+class SealNow(msgspec.Struct, frozen=True, tag="seal"):
+    """Writer to sealer: seal up to `end`; the journal file was rolled."""
+
+    end: int
+
+
+class Checked(msgspec.Struct, frozen=True, tag="checked"):
+    """Sealer to writer: everything below `size` was read back from disk and has this root."""
+
+    size: int
+    root: bytes
+
+
+class Sealed(msgspec.Struct, frozen=True, tag="sealed"):
+    """Sealer to writer and workers: [first, end) is in a segment with columns."""
+
+    first: int
+    end: int
+
+
+class Reloaded(msgspec.Struct, frozen=True, tag="reloaded"):
+    """Writer to sealer: the id index was reloaded; replaced runs may go."""
+
+    end: int
+
+
+class ColumnsMoved(msgspec.Struct, frozen=True, tag="columns"):
+    """Sealer to workers: column files were merged; look at the manifest again."""
+
+
+class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
+    """Sealer to writer: damage was seen; the log must not be signed beyond what was checked."""
+
+    code: str
+    message: str
+
+
+class ChunkOf(msgspec.Struct, frozen=True, tag="chunk"):
+    """Sealer to workers: columns of [first, end) as an Arrow stream; replaces any at `first`."""
+
+    first: int
+    end: int
+    columns: bytes
+
+
+class Flush(msgspec.Struct, frozen=True, tag="flush"):
+    """Worker to sealer: somebody searches; make columns of what is there up to `size`."""
+
+    size: int
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """Writer to worker: run `op`; the answer must know every event below `size`."""
+
+    op: str
+    payload: bytes
+    size: int
+
+
+class Answer(msgspec.Struct, frozen=True, tag="answer"):
+    """Worker to writer: a piece of the answer; `more` says that others follow."""
+
+    payload: bytes
+    more: bool = False
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """Worker to writer: an error in the one shape of `base.errors`."""
+
+    error: bytes
+    status: int
+    exit_code: int
+
+
+Message = (
+    Progress | SealNow | Checked | Sealed | Reloaded | ColumnsMoved | Trouble | ChunkOf | Flush
+    | Ask | Answer | Refused
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    """A frame."""
+    content = _encoder.encode(message)
+    return struct.pack(">I", len(content)) + content
+
+
+async def receive(reader: asyncio.StreamReader) -> Message | None:
+    """The next message; None when the other side is gone."""
+    try:
+        (length,) = struct.unpack(">I", await reader.readexactly(4))
+        if length > MAX_FRAME:
+            return None
+        message: Message = _decoder.decode(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    return message
+
+
+class Link:
+    """A blocking connection with whole messages."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._buffer = bytearray()
+
+    @classmethod
+    def connect(cls, path: str, timeout: float) -> Link:
+        """Connect to a Unix socket; raises OSError."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout)
+        connection.connect(path)
+        return cls(connection)
+
+    def send(self, message: Message) -> None:
+        """Send one message; raises OSError."""
+        self.socket.sendall(encode(message))
+
+    def receive(self) -> Message | None:
+        """Wait for one message; None when the other side is gone."""
+        while True:
+            for message in self._whole(1):
+                return message
+            if not self._fill():
+                return None
+
+    def available(self) -> list[Message] | None:
+        """After the socket became readable: whole messages so far; None at the end."""
+        if not self._fill():
+            return None
+        return self._whole(1 << 30)
+
+    def _fill(self) -> bool:
+        try:
+            content = self.socket.recv(1 << 18)
+        except ConnectionError:
+            return False
+        self._buffer += content
+        return bool(content)
+
+    def _whole(self, most: int) -> list[Message]:
+        found: list[Message] = []
+        while len(self._buffer) >= 4 and len(found) < most:
+            length = int.from_bytes(self._buffer[:4], "big")
+            if len(self._buffer) < 4 + length:
+                break
+            found.append(_decoder.decode(bytes(self._buffer[4 : 4 + length])))
+            del self._buffer[: 4 + length]
+        return found
+
+    def close(self) -> None:
+        """Hang up."""
+        self.socket.close()

@@ -1,0 +1,127 @@
+"""A query worker process: opens sealed files read-only, is fed the tail, answers questions."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import threading
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+
+from indelible.app import wire
+from indelible.app.corpus import LiveCorpus, service_over
+from indelible.app.place import Place
+from indelible.base.clock import monotonic
+from indelible.base.errors import IndelibleError, Unreachable
+from indelible.base.limits import QUERY_QUEUE
+from indelible.ledger.tail import Chunk
+from indelible.store.manifest import Manifest
+
+FRESH_SECONDS = 1.0
+FEED_SECONDS = 10.0
+
+
+class WorkerProcess:
+    """Answers on `query-N.sock` until the writer's side of the folder is gone."""
+
+    def __init__(self, place: Place, run: Path, number: int) -> None:
+        keyring = place.keyring()
+        manifest = Manifest(place.paths.manifest)
+        reader = place.reader(keyring, manifest)
+        self._corpus = LiveCorpus(place.paths, keyring, manifest, reader)
+        self._service = service_over(self._corpus, place.settings)
+        self._run = run
+        self._feed = _connect(str(run / "tail.sock"))
+        self._feed_lock = threading.Lock()
+        path = run / f"query-{number}.sock"
+        path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen(QUERY_QUEUE)
+
+    def run(self) -> None:
+        """Until the sealer hangs up."""
+        threading.Thread(target=self._serve, daemon=True, name="serve").start()
+        gc.freeze()
+        while True:
+            message = self._feed.receive()
+            match message:
+                case None:
+                    return
+                case wire.ChunkOf(first=first, end=end, columns=columns):
+                    with pa.ipc.open_stream(columns) as stream:
+                        self._corpus.put(Chunk(first, end, stream.read_all()))
+                case wire.Sealed() | wire.ColumnsMoved():
+                    self._corpus.reload()
+                case _:
+                    pass
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                os._exit(1)
+            link = wire.Link(connection)
+            threading.Thread(target=self._talk, args=(link,), daemon=True).start()
+
+    def _talk(self, link: wire.Link) -> None:
+        """One connection: a question, its answer, the next question."""
+        while True:
+            message = link.receive()
+            if not isinstance(message, wire.Ask):
+                link.close()
+                return
+            try:
+                self._answer(link, message)
+            except OSError:
+                link.close()
+                return
+
+    def _answer(self, link: wire.Link, ask: wire.Ask) -> None:
+        try:
+            if self._corpus.size < ask.size:
+                with self._feed_lock:
+                    self._feed.send(wire.Flush(ask.size))
+                self._corpus.wait_for(ask.size, FRESH_SECONDS)
+            if ask.op == "export":
+                for piece in self._service.export(ask.payload):
+                    link.send(wire.Answer(piece, more=True))
+                link.send(wire.Answer(b""))
+            else:
+                link.send(wire.Answer(self._service.dispatch(ask.op, ask.payload)))
+        except IndelibleError as error:
+            link.send(refused(error))
+
+
+def refused(error: IndelibleError) -> wire.Refused:
+    """An error as a message."""
+    return wire.Refused(msgspec.json.encode(error.as_dict()), error.status, error.exit_code)
+
+
+def raised(message: wire.Refused) -> IndelibleError:
+    """A message as the error it was."""
+    shape = msgspec.json.decode(message.error)
+    error = IndelibleError(
+        shape["message"], field=shape.get("field"), position=shape.get("position"),
+        remedy=shape["remedy"], code=shape["code"],
+    )
+    error.status, error.exit_code = message.status, message.exit_code
+    return error
+
+
+def _connect(path: str) -> wire.Link:
+    until = monotonic() + FEED_SECONDS
+    while True:
+        try:
+            link = wire.Link.connect(path, FEED_SECONDS)
+        except OSError as error:
+            if monotonic() > until:
+                raise Unreachable(f"the sealer does not answer at {path}") from error
+            threading.Event().wait(0.02)
+        else:
+            link.socket.settimeout(None)
+            return link

@@ -1,0 +1,90 @@
+"""The writer process: the HTTP server and the sequencer in one event loop; holds the lock."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from pathlib import Path
+
+from indelible.app.core import Core, every
+from indelible.app.link import ProcessEngine, SealerLink
+from indelible.app.place import Place
+from indelible.app.questions import Questions
+from indelible.app.rooms import LiveRooms
+from indelible.app.witnessing import ask_witnesses
+from indelible.base.clock import monotonic
+from indelible.base.limits import CHECKPOINT_SECONDS, IDLE_CHECKPOINT_SECONDS
+from indelible.server.application import build_app
+from indelible.server.run import serve
+
+STATEMENT_SECONDS = 60.0
+CLOCK_SECONDS = 5.0
+SWITCH_SECONDS = 0.0005
+
+
+async def run_writer(place: Place, run: Path) -> None:
+    """Serve until SIGTERM; then answer what is waiting, write the last records, close."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    link = SealerLink(run)
+    core = Core(place, place.open(), link.durable)
+    core.not_ready = lambda: [] if link.connected else ["the sealer process is starting"]
+    listener = await link.listen(core)
+    rooms = LiveRooms(core, ProcessEngine(link, Questions(run, place.settings.query_workers)))
+    app = build_app(rooms, place.settings)
+    await core.begin()
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    tasks = [
+        loop.create_task(publish(core, link)),
+        loop.create_task(every(STATEMENT_SECONDS, core.state_refusals)),
+        loop.create_task(every(CLOCK_SECONDS, core.watch_clock)),
+        loop.create_task(
+            every(place.settings.witness_every, lambda: ask_witnesses(core))
+        ),
+    ]
+    try:
+        await serve(app, place.settings, stop, started)
+        await app.close()
+    finally:
+        await finish(core, link, tasks)
+        listener.close()
+        core.close()
+
+
+def started(url: str) -> None:
+    """Say once where the server answers."""
+    print(f"indelible: serving {url}", file=sys.stderr, flush=True)
+
+
+async def finish(core: Core, link: SealerLink, tasks: list[asyncio.Task[None]]) -> None:
+    """Last records, a last checkpoint over them, and silence."""
+    await core.end()
+    until = monotonic() + 5.0
+    while link.connected and core.publisher.size < core.ledger.tree.size and monotonic() < until:
+        if core.ledger.writer.stopped is not None:
+            break
+        await link.wait_for_news(0.2)
+        await link.publish_next()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def publish(core: Core, link: SealerLink) -> None:
+    """A checkpoint every second while events arrive, a sign of life every minute when idle."""
+    last = monotonic()
+    while True:
+        await link.wait_for_news(CHECKPOINT_SECONDS)
+        began = monotonic()
+        if await link.publish_next():
+            last = began
+        elif began - last >= IDLE_CHECKPOINT_SECONDS:
+            await core.renew()
+            last = began
+        await asyncio.sleep(max(0.0, CHECKPOINT_SECONDS - (monotonic() - began)))

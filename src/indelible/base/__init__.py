@@ -1,0 +1,1 @@
+"""What every room stands on: errors, clock, randomness, limits, settings, invariants, files."""

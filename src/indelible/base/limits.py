@@ -1,0 +1,75 @@
+"""Every bound in one table: sizes, counts, waits. `docs/reference/limits.md` is checked against it.
+
+Names say the unit. Each has its reason beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- bodies and requests
+BODY_BYTES: Final = 1 << 20  # one event; larger things belong in object storage, by digest
+REQUEST_BYTES: Final = 16 << 20  # after decompression; a few thousand events
+REQUEST_COMPRESSED_BYTES: Final = 16 << 20  # on the wire
+REQUEST_EVENTS: Final = 65_536  # a request is one submission; more than a segment helps nobody
+JSON_DEPTH: Final = 32  # deeper input is an attack, not an event
+NAME_CHARS: Final = 1024  # ids, names, actions
+ACTION_CHARS: Final = 256
+TARGETS: Final = 1000
+CHANGES: Final = 1000
+SUBJECTS: Final = 1000
+LABELS: Final = 256
+DELEGATION: Final = 16  # actors in on_behalf_of
+REJECTIONS_SHOWN: Final = 1000  # in one answer; the count is always whole
+REQUEST_SECONDS: Final = 30  # a slow sender is hung up on after this
+QUEUE_EVENTS: Final = 262_144  # waiting for the sequencer; beyond it senders get 503
+QUEUE_BYTES: Final = 256 << 20
+
+# --- journal, segments, tiles
+BATCH_EVENTS: Final = 8_192  # one journal record
+BATCH_BYTES: Final = 32 << 20
+SEGMENT_EVENTS: Final = 65_536
+FRAME_EVENTS: Final = 1_024
+TILE_EVENTS: Final = 256
+SEAL_AGE_SECONDS: Final = 24 * 3600
+UNSEALED_EVENTS: Final = 1_048_576  # back-pressure: beyond it senders get 503 until sealing catches up
+COMPACT_EVENTS: Final = 1_048_576  # target rows of a compacted column file
+RESERVED_BYTES: Final = 64 << 20  # kept free on disk for the ledger's own records
+
+# --- time
+CHECKPOINT_SECONDS: Final = 1.0
+IDLE_CHECKPOINT_SECONDS: Final = 60.0
+AHEAD_SECONDS: Final = 300
+LATE_SECONDS: Final = 24 * 3600
+CLOCK_STEP_SECONDS: Final = 60
+CLOCK_FORWARD_SECONDS: Final = 24 * 3600
+CLOCK_IDLE_DAYS: Final = 400
+
+# --- queries
+SEARCH_ROWS: Final = 1_000  # one page
+EXPORT_ROWS: Final = 100_000_000
+FACET_VALUES: Final = 100
+HISTOGRAM_BUCKETS: Final = 2_000
+QUERY_CHARS: Final = 8_192
+QUERY_TERMS: Final = 256
+QUERY_SECONDS: Final = 60
+QUERY_QUEUE: Final = 64
+BUNDLE_EVENTS: Final = 1_000_000
+
+# --- access
+TOKENS: Final = 10_000
+SOURCES: Final = 100_000
+WITNESSES: Final = 32
+
+# --- server
+CONTROL_BYTES: Final = 1 << 20  # a request that administers: names, keys, a checkpoint to compare
+QUERY_STRING_BYTES: Final = 16_384  # a query of QUERY_CHARS, percent-encoded, and its options
+HEADER_CHARS: Final = 512  # of a sender's header that is kept (user agent, idempotency key)
+TAIL_STREAMS: Final = 64  # live tails at once; each holds a task and its last batch
+EXPORT_STREAMS: Final = 4  # exports at once; each holds a query worker
+VERIFICATIONS_AT_ONCE: Final = 1  # a verification reads everything; two only slow each other
+VERIFICATION_RUNS: Final = 1_000  # accounts kept of past runs
+PUBLISHED_PER_SECOND: Final = 200  # reads of the published log without a token, all clients
+PUBLISHED_BURST: Final = 1_000  # a mirror that begins reads many tiles at once
+COUNTED_SECONDS: Final = 60  # polling becomes one recorded event a minute
+DRAIN_SECONDS: Final = 30  # what is under way at SIGTERM is finished within this

@@ -1,0 +1,87 @@
+"""`indelible status`: how the ledger is."""
+
+from __future__ import annotations
+
+import click
+
+from indelible.cli.options import Client, Output, talks
+from indelible.cli.output import age_text, count_text, size_text
+from indelible.cli.visible import visible
+from indelible.cli.witness import witness_table
+from indelible.server.rooms import Status
+
+
+@click.command()
+@talks()
+def status(client: Client, out: Output) -> None:
+    """How the ledger is: size, root, last checkpoint, witnesses, last verification, bytes, disk.
+
+    Exits with 4 when damage was found or the ledger stopped for it, else with 0.
+
+    \b
+    Examples:
+      indelible status
+      indelible status --json | jq .size
+      indelible status --data ledger
+    """
+    found = out.answer(client.get("/v1/status"), Status, lambda s: _show(out, s))
+    if found.damage:
+        click.get_current_context().exit(4)
+
+
+def _show(out: Output, s: Status) -> None:
+    out.facts([
+        ("origin", visible(s.origin)),
+        ("size", count_text(s.size, "event")),
+        ("under a checkpoint", f"{s.published_size:,}"),
+        ("root", visible(s.root)),
+        ("last checkpoint", visible(s.checkpoint_time) or "none yet"),
+        ("sealed", f"{s.sealed_size:,}"),
+        ("unsealed", f"{s.unsealed:,}"),
+        ("unwitnessed", _unwitnessed(s)),
+        ("last verification", _verification(s)),
+        ("disk", _disk(s)),
+        ("running since", visible(s.started)),
+        ("version", visible(s.version)),
+        ("stopped", out.paint(visible(s.stopped), "red", bold=True) if s.stopped else ""),
+    ])
+    for damage in s.damage:
+        out.say(f"{out.paint('damage', 'red', bold=True)}  {visible(damage)}")
+    if s.bytes_by_kind:
+        out.say("")
+        total = sum(s.bytes_by_kind.values())
+        rows = sorted(s.bytes_by_kind.items(), key=lambda row: -row[1])
+        per_event = max(s.size, 1)
+        out.table(
+            ("KIND", "BYTES", "AN EVENT"),
+            [(kind, size_text(count), f"{count / per_event:.1f} B") for kind, count in rows]
+            + [("total", size_text(total), f"{total / per_event:.1f} B")],
+            right=(1, 2),
+        )
+    if s.witnesses:
+        out.say("")
+        witness_table(out, s.witnesses)
+
+
+def _unwitnessed(s: Status) -> str:
+    if not s.witnesses:
+        return "everything: no witness is configured"
+    events, age = count_text(s.unwitnessed_events, "event"), age_text(s.unwitnessed_seconds)
+    return f"the last {events}, {age}"
+
+
+def _verification(s: Status) -> str:
+    if not s.last_verification:
+        return "none yet"
+    return ", ".join(
+        f"{visible(name)} {visible(str(value))}"
+        for name, value in s.last_verification.items()
+        if value is not None
+    )
+
+
+def _disk(s: Status) -> str:
+    free = f"{size_text(s.disk_free_bytes)} free"
+    if s.disk_full_in_days is None:
+        return free
+    return f"{free}, full in {s.disk_full_in_days:,.0f} days at this rate"

@@ -1,0 +1,62 @@
+"""Text from events on a terminal: nothing in it may move the cursor, hide or reorder anything."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_UNSEEN_IN_JSON = re.compile(_UNSEEN.pattern.replace("\x00-\x1f", ""))
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    return f"\\u{0xD800 + (code - 0x10000 >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def visible(text: str) -> str:
+    """`text` on one line with control, bidirectional and invisible characters written `\\uXXXX`."""
+    return _UNSEEN.sub(_escape, text)
+
+
+def visible_json(document: bytes) -> str:
+    """A JSON text that means the same and holds no such character itself.
+
+    Outside its strings a JSON text cannot hold them (white space between tokens excepted, which
+    stays), inside they may be written as escapes.
+    """
+    return _UNSEEN_IN_JSON.sub(_escape, document.decode("utf-8", "replace"))
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    count = 0
+    for char in text:
+        if unicodedata.combining(char):
+            continue
+        count += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return count
+
+
+def cut(text: str, columns: int) -> str:
+    """`text` in at most `columns` columns, with an ellipsis where something is missing."""
+    if width(text) <= columns:
+        return text
+    kept = ""
+    for char in text:
+        if width(kept + char) > columns - 1:
+            break
+        kept += char
+    return kept + "…"
+
+
+def pad(text: str, columns: int) -> str:
+    """`text` filled with spaces to `columns`."""
+    return text + " " * (columns - width(text))

@@ -1,0 +1,1 @@
+"""What an event is: its model, fields, predicate tree, actions, changes and sentence. Pure."""

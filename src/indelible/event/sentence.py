@@ -1,0 +1,157 @@
+"""One plain-language sentence for any stored event: `Jane Smith deleted payroll record pr_839`.
+
+Pure and total: every event that can be read gives a non-empty line. Characters that a terminal or
+a page would act on (controls, line ends, direction marks) are written out as escapes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+from indelible.event.actions import present_of
+from indelible.event.model import StoredActor, StoredEvent, Target
+
+_LONG: Final = 80
+_SHOWN: Final = 2
+
+_PAST: Final = dict(
+    pair.split("=")
+    for pair in """
+    read=read write=wrote overwrite=overwrote get=got put=put set=set reset=reset send=sent
+    resend=resent run=ran rerun=reran begin=began see=saw find=found give=gave take=took
+    leave=left pay=paid bind=bound unbind=unbound build=built rebuild=rebuilt make=made
+    withdraw=withdrew split=split hide=hid unhide=unhid show=showed choose=chose hold=held
+    undo=undid redo=redid forget=forgot freeze=froze sell=sold buy=bought shut=shut cut=cut
+    let=let do=did spin=spun draw=drew lend=lent teach=taught meet=met lose=lost tell=told
+    drop=dropped stop=stopped submit=submitted resubmit=resubmitted permit=permitted
+    admit=admitted ban=banned scan=scanned tag=tagged untag=untagged pin=pinned unpin=unpinned
+    flag=flagged unflag=unflagged swap=swapped plan=planned log=logged map=mapped
+    transfer=transferred defer=deferred refer=referred commit=committed ship=shipped
+    skip=skipped trim=trimmed strip=stripped zip=zipped unzip=unzipped wrap=wrapped
+    clear=cleared opt=opted""".split()
+)
+_WHOLE: Final = {
+    "login": ("sign in", "signed in"), "logout": ("sign out", "signed out"),
+    "signup": ("sign up", "signed up"), "logon": ("sign in", "signed in"),
+    "logoff": ("sign out", "signed out"), "signin": ("sign in", "signed in"),
+    "signout": ("sign out", "signed out"), "backup": ("back up", "backed up"),
+    "setup": ("set up", "set up"), "login_failed": ("sign in", "signed in"),
+    "failed_login": ("sign in", "signed in"), "rollback": ("roll back", "rolled back"),
+    "occur": ("have", "had"),
+}
+_SESSION: Final = frozenset(("login", "logout"))
+
+
+def sentence(event: StoredEvent) -> str:
+    """Who did what to what, how it ended, and for whom."""
+    if not event.action:
+        reason = _optional(event.reason.text) or _optional(event.reason.code)
+        what = "A message that could not be read" if event.kind == "unparsed" else (
+            f"A record of kind {_safe(event.kind)}"
+        )
+        return f"{what}: {_safe(reason)}" if reason else what
+    present, past, after = _verbs(event.action)
+    what = _object(event)
+    tail = f" {after}" if after else ""
+    what = f" {what}" if what else ""
+    who = _actor(event.actor)
+    behind = _behind(event.actor)
+    if event.outcome == "denied":
+        return f"{who} tried to {present}{what}{tail}{behind} and was denied"
+    if event.outcome == "failure":
+        return f"{who} tried to {present}{what}{tail}{behind} and failed{_why(event)}"
+    return f"{who} {past}{what}{tail}{behind}"
+
+
+def _verbs(action: str) -> tuple[str, str, str]:
+    """The verb in the present and the past, and what belongs behind its object."""
+    last = action.rpartition(".")[2].replace("-", "_")
+    if last in _WHOLE:
+        present, past = _WHOLE[last]
+        return present, past, ""
+    words = [word for word in last.split("_") if word] or [last]
+    first = present_of(words[0]) or words[0]
+    if len(words) > 1 and not present_of(words[0]) and present_of(words[-1]):
+        verb = present_of(words[-1])
+        front = " ".join(words[:-1])
+        return f"{front} {verb}", f"{front} {_past(verb)}", ""
+    return _safe(first), _safe(_past(first)), _safe(" ".join(words[1:]))
+
+
+def _past(verb: str) -> str:
+    if verb in _PAST:
+        return _PAST[verb]
+    if verb.endswith("e"):
+        return verb + "d"
+    if len(verb) > 1 and verb.endswith("y") and verb[-2] not in "aeiou":
+        return verb[:-1] + "ied"
+    return verb + "ed"
+
+
+def _object(event: StoredEvent) -> str:
+    """The targets in words; the action's object where there is none or it is something else."""
+    parts = event.action.split(".")
+    noun = parts[-2].replace("-", "_") if len(parts) > 1 else ""
+    named = [_target(target) for target in event.targets[:_SHOWN]]
+    more = len(event.targets) - len(named)
+    if more:
+        named.append(f"{more} more")
+    listed = " and ".join(named) if len(named) < 3 else f"{', '.join(named[:-1])} and {named[-1]}"
+    if event.operation in _SESSION and parts[-1] in _WHOLE:
+        return f"to {listed}" if listed else ""
+    words = _safe(noun.replace("_", " "))
+    if not listed:
+        return words
+    if not noun or _same(event.targets[0].type, noun):
+        return listed
+    joint = {"grant": "to", "revoke": "from"}.get(event.operation, "of")
+    return f"{words} {joint} {listed}"
+
+
+def _same(kind: str, noun: str) -> bool:
+    """Whether a target's type and an action's object name one thing (`iam_user`, `user`)."""
+    left, right = kind.lower().replace("-", "_"), noun.lower()
+    return left == right or left.endswith(f"_{right}") or right.endswith(f"_{left}")
+
+
+def _target(target: Target) -> str:
+    kind = _safe(target.type.replace("_", " "))
+    return f"{kind} {_safe(target.id)}"
+
+
+def _actor(actor: StoredActor) -> str:
+    if actor.type == "anonymous" and actor.id in ("", "anonymous"):
+        return "Somebody anonymous"
+    return _safe(actor.name or actor.id) or "Somebody"
+
+
+def _behind(actor: StoredActor) -> str:
+    names: list[str] = []
+    waiting = list(actor.on_behalf_of)
+    while waiting:
+        one = waiting.pop(0)
+        names.append(_actor(one))
+        waiting = list(one.on_behalf_of) + waiting
+    if not names:
+        return ""
+    return f" on behalf of {', for '.join(names)}"
+
+
+def _why(event: StoredEvent) -> str:
+    text = _optional(event.reason.code) or _optional(event.reason.text)
+    return f" ({_safe(text)})" if text else ""
+
+
+def _optional(value: str | UnsetType) -> str:
+    return "" if value is UNSET else value
+
+
+def _safe(text: str) -> str:
+    """`text` on one line, short, with nothing a terminal or page would act on."""
+    if len(text) > _LONG:
+        text = text[: _LONG - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

@@ -1,0 +1,1 @@
+"""Wire protocols: one file each, a pure parser and a thin transport."""

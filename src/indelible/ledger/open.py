@@ -1,0 +1,274 @@
+"""Opening a ledger: what is on disk is read back, compared with the register, and taken over.
+
+The ledger refuses, says why and changes nothing when the register is ahead of the data (rolled
+back or truncated), holds another root for a size the data have (forked or tampered), or when a
+file does not read. Only a torn tail (one incomplete record at the very end of the newest journal
+file, at or above the register's size) is moved to `quarantine/`: nobody was answered for it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from indelible.base.clock import Clock, wall_us
+from indelible.base.errors import Damaged
+from indelible.base.files import (
+    FolderLock,
+    fsync_folder,
+    remove_durably,
+    sweep_temporary,
+    write_durably,
+)
+from indelible.ledger.journal import MARK, JournalReader, TornTail, journal_files
+from indelible.ledger.kernel import SaltStream, head_of, leaves_of, received_of_head
+from indelible.ledger.paths import LedgerPaths
+from indelible.ledger.publish import LogKeys, Publisher, check_note
+from indelible.ledger.reader import LedgerReader
+from indelible.ledger.register import Register
+from indelible.ledger.seen import Seen
+from indelible.ledger.tree_state import LogTree
+from indelible.ledger.writer import Writer
+from indelible.store.keyring import SEEN, Keyring
+from indelible.store.manifest import Manifest
+
+_NO_MARK = bytes(16)
+
+
+class RolledBack(Damaged):
+    """The register knows a later state than the data hold."""
+
+    code = "rolled_back"
+    remedy = (
+        "The folder is older than its register, or its end is gone: bring the newer copy back."
+        " If it is lost for good, `indelible restore` closes this log and begins the next."
+    )
+
+
+class Forked(Damaged):
+    """The data and the register hold different histories of one size."""
+
+    code = "forked"
+    remedy = "Run `indelible verify --data DIR`; one of the two was altered or is another copy."
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """What opening found."""
+
+    sealed: int
+    size: int
+    last_received_us: int
+    quarantined: list[str] = []
+    quarantined_index: int | None = None
+
+
+class Ledger:
+    """An open ledger with its writer. Close it; it holds the folder's lock."""
+
+    def __init__(
+        self, paths: LedgerPaths, origin: str, keyring: Keyring, register: Register
+    ) -> None:
+        self.paths, self.origin, self.keyring, self.register = paths, origin, keyring, register
+        paths.make()
+        self.lock = FolderLock(paths.lock)
+        try:
+            self._open()
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _open(self) -> None:
+        paths = self.paths
+        for folder in paths.folders():
+            sweep_temporary(folder)
+        self.manifest = Manifest(paths.manifest)
+        self.reader = LedgerReader(paths, self.origin, self.keyring, self.manifest)
+        self.tree = LogTree(self.reader.tile_leaves)
+        self.tree.load(paths.tiles, self.reader.sealed_end)
+        seen = Seen(paths.ids, self.keyring.newest(SEEN))
+        if seen.sealed_end < self.reader.sealed_end:
+            raise Damaged(
+                f"the id index ends at {seen.sealed_end}, evidence at {self.reader.sealed_end}",
+                remedy="Run `indelible reindex --data DIR`: it is made again from evidence.",
+            )
+        self.recovered = self._replay(seen)
+        self._compare_with_register()
+        self.keys = LogKeys(self.origin, self.keyring)
+        self._compare_with_checkpoint()
+        self.fence = self.register.take()
+        self.publisher = Publisher(paths, self.origin, self.keys, self.register, self.fence)
+        self.clock = Clock(self.recovered.last_received_us)
+        self.writer = Writer(
+            paths, self.origin, self.keyring, clock=self.clock, tree=self.tree, seen=seen
+        )
+        self._drop_sealed_journals()
+
+    def _replay(self, seen: Seen) -> Recovered:
+        """Read every journal file from the sealed size on into tree and id index."""
+        sealed = self.reader.sealed_end
+        last = self._last_sealed_received(sealed)
+        files = journal_files(self.paths.journal)
+        quarantined: list[str] = []
+        quarantined_index = None
+        for position, path in enumerate(files):
+            newest = position == len(files) - 1
+            try:
+                journal = JournalReader(path, self.origin, self.keyring)
+            except Damaged:
+                if newest and self._headless(path, sealed):
+                    remove_durably(path)
+                    continue
+                raise
+            try:
+                if journal.header.first > self.tree.size:
+                    raise Damaged(
+                        f"indexes {self.tree.size}..{journal.header.first - 1} are missing:"
+                        f" no journal file holds them"
+                    )
+                last = self._replay_file(journal, seen, last)
+            except TornTail as torn:
+                if not newest or self.register.read().size > torn.index:
+                    raise Damaged(
+                        f"{torn.message}; indexes from {torn.index} on are damaged"
+                    ) from torn
+                if journal.whole_record_after(torn.offset):
+                    raise Damaged(f"{torn.message}, and whole records follow it") from torn
+                quarantined.append(self._quarantine(torn))
+                quarantined_index = torn.index
+            finally:
+                journal.close()
+        return Recovered(
+            sealed=sealed, size=self.tree.size, last_received_us=last,
+            quarantined=quarantined, quarantined_index=quarantined_index,
+        )
+
+    def _headless(self, path: Path, sealed: int) -> bool:
+        """A crash between creating a journal file and its header leaves no whole header."""
+        content = path.read_bytes()
+        length = int.from_bytes(content[:2], "big")
+        return len(content) < 2 + length and int(path.name.split("-")[0]) >= sealed
+
+    def _last_sealed_received(self, sealed: int) -> int:
+        return self.reader.segments[-1].received_max if sealed else 0
+
+    def _replay_file(self, journal: JournalReader, seen: Seen, last: int) -> int:
+        salts = SaltStream(self.keyring.get(journal.header.salt_key))
+        for batch in journal.read():
+            skip = max(0, self.tree.size - batch.first)
+            if skip >= len(batch.bodies):
+                continue
+            bodies, first = batch.bodies[skip:], batch.first + skip
+            heads = [head_of(body) for body in bodies]
+            self.tree.append(leaves_of(bodies, heads, salts.salts(first, len(bodies))))
+            for position in range(len(bodies)):
+                at = (skip + position) * MARK
+                mark = batch.marks[at : at + MARK]
+                if mark[:16] != _NO_MARK:
+                    seen.commit(mark[:16], mark[16:], first + position)
+            received = received_of_head(heads[-1])
+            if received < last:
+                raise Damaged(f"{journal.path.name}: received times go back at {first}")
+            last = received
+        return last
+
+    def _quarantine(self, torn: TornTail) -> str:
+        """Keep the torn bytes aside and cut them off, so that the file ends in whole records."""
+        with torn.path.open("rb") as file:
+            file.seek(torn.offset)
+            content = file.read()
+        name = f"{torn.path.name}.{torn.offset}.torn"
+        write_durably(self.paths.quarantine / name, content)
+        handle = os.open(torn.path, os.O_RDWR)
+        try:
+            os.ftruncate(handle, torn.offset)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        return name
+
+    def _compare_with_register(self) -> None:
+        signed = self.register.read()
+        if signed.closed:
+            raise Damaged(
+                f"the log {self.origin!r} was closed by a restore; it takes nothing more",
+                remedy="Use the ledger that continues it.",
+            )
+        if signed.size > self.tree.size:
+            raise RolledBack(
+                f"the register knows size {signed.size}, the data end at {self.tree.size}"
+            )
+        if self.tree.root(signed.size) != signed.root:
+            raise Forked(
+                f"at size {signed.size} the register holds root {signed.root.hex()},"
+                f" the data give {self.tree.root(signed.size).hex()}"
+            )
+
+    def _compare_with_checkpoint(self) -> None:
+        """The newest stored checkpoint must be of this log's keys and of these data."""
+        path = self.paths.checkpoint
+        if not path.exists():
+            return
+        head = check_note(path.read_bytes(), self.keys.verifier_keys(), self.origin, path)
+        if head.size > self.tree.size:
+            raise RolledBack(
+                f"the checkpoint here is of size {head.size}, the data end at {self.tree.size}"
+            )
+        if self.tree.root(head.size) != head.root:
+            raise Forked(f"the checkpoint of size {head.size} does not fit the data")
+
+    def _drop_sealed_journals(self) -> None:
+        """Journal files that a crash left behind their segment go now, with their data keys."""
+        drop_sealed_journals(
+            self.paths, self.origin, self.keyring, self.reader.sealed_end, keep=None
+        )
+
+    def idle_us(self) -> int:
+        """How long ago the last event was received."""
+        last = self.recovered.last_received_us
+        return wall_us() - last if last else 0
+
+    def close(self) -> None:
+        """Write the closing record and give the folder back."""
+        try:
+            self.writer.close()
+        finally:
+            self.reader.close()
+            self.manifest.close()
+            self.register.close()
+            self.lock.release()
+
+
+def drop_sealed_journals(
+    paths: LedgerPaths, origin: str, keyring: Keyring, sealed_end: int, keep: str | None
+) -> list[str]:
+    """Remove journal files wholly below `sealed_end` (not `keep`); their data keys go too.
+
+    The file goes first, durably; a crash before the key is destroyed leaves a key without a file.
+    Salt keys stay: evidence needs them.
+    """
+    gone: list[str] = []
+    files = journal_files(paths.journal)
+    for position, path in enumerate(files):
+        if path.name == keep:
+            continue
+        journal = JournalReader(path, origin, keyring)
+        key = journal.header.key
+        follows = (
+            int(files[position + 1].name.split("-")[0]) if position + 1 < len(files) else None
+        )
+        end = follows if follows is not None else _end_of(journal)
+        journal.close()
+        if end <= sealed_end:
+            path.unlink()
+            fsync_folder(paths.journal)
+            keyring.destroy([key])
+            gone.append(path.name)
+    return gone
+
+
+def _end_of(journal: JournalReader) -> int:
+    for _ in journal.read():
+        pass
+    return journal.next

@@ -1,0 +1,126 @@
+"""The register: the last signed size and root, advanced by compare-and-swap, kept apart.
+
+A store that is older than its register, or of the same size with another root, refuses to start.
+`fence` counts the writers: a writer that finds another fence than its own stops, so that two
+writers on two copies of one folder cannot both sign under one register.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import msgspec
+
+from indelible.base.errors import Damaged
+from indelible.base.files import make_folder
+from indelible.store.keyring import connect
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS register (
+  origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root TEXT NOT NULL, fence INTEGER NOT NULL,
+  closed INTEGER NOT NULL DEFAULT 0) STRICT
+"""
+
+
+class RegisterMissing(Damaged):
+    """There is no readable register where the settings say."""
+
+    code = "register_missing"
+    remedy = (
+        "Bring it back, or run `indelible register rebuild --from CHECKPOINT` with a checkpoint"
+        " that was kept elsewhere."
+    )
+
+
+class Fenced(Damaged):
+    """Another writer has taken over, or the register holds something else than was expected."""
+
+    code = "fenced"
+    remedy = "Find the other writer; one origin has one writer. Then run `indelible verify`."
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """The register's content."""
+
+    size: int
+    root: bytes
+    fence: int
+    closed: bool = False
+
+
+class Register:
+    """One origin's register in one SQLite file."""
+
+    def __init__(self, folder: Path, origin: str, *, read_only: bool = False) -> None:
+        self.path = folder / "register.sqlite"
+        self.origin = origin
+        if not self.path.is_file():
+            raise RegisterMissing(f"no register at {self.path}")
+        try:
+            self._db = connect(self.path, read_only=read_only)
+            self.read()
+        except sqlite3.Error as error:
+            raise RegisterMissing(f"the register {self.path} cannot be read: {error}") from error
+
+    @classmethod
+    def create(cls, folder: Path, origin: str, size: int, root: bytes, fence: int = 0) -> Register:
+        """A new register; an existing file is replaced (only `register rebuild` does that)."""
+        make_folder(folder)
+        path = folder / "register.sqlite"
+        path.unlink(missing_ok=True)
+        link = connect(path)
+        link.execute(_SCHEMA)
+        link.execute(
+            "INSERT INTO register (origin, size, root, fence) VALUES (?,?,?,?)",
+            (origin, size, root.hex(), fence),
+        )
+        link.close()
+        os.chmod(path, 0o600)
+        return cls(folder, origin)
+
+    def read(self) -> Signed:
+        """The last signed size and root."""
+        try:
+            row = self._db.execute(
+                "SELECT size, root, fence, closed FROM register WHERE origin=?", (self.origin,)
+            ).fetchone()
+            if row is None:
+                raise RegisterMissing(f"{self.path} holds no register for {self.origin!r}")
+            root = bytes.fromhex(row[1])
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise RegisterMissing(f"the register {self.path} cannot be read: {error}") from error
+        if len(root) != 32 or row[0] < 0:
+            raise RegisterMissing(f"the register {self.path} is damaged")
+        return Signed(size=row[0], root=root, fence=row[2], closed=bool(row[3]))
+
+    def take(self) -> int:
+        """Become the writer: the new fence."""
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("UPDATE register SET fence=fence+1 WHERE origin=?", (self.origin,))
+        fence = self.read().fence
+        self._db.execute("COMMIT")
+        return fence
+
+    def advance(self, fence: int, old: int, size: int, root: bytes) -> None:
+        """Compare-and-swap from `old` to (size, root); raises `Fenced` when it is not at `old`."""
+        changed = self._db.execute(
+            "UPDATE register SET size=?, root=?"
+            " WHERE origin=? AND fence=? AND size=? AND closed=0",
+            (size, root.hex(), self.origin, fence, old),
+        ).rowcount
+        if changed != 1:
+            found = self.read()
+            raise Fenced(
+                f"the register is at size {found.size}, fence {found.fence}; this writer expected"
+                f" size {old}, fence {fence}"
+            )
+
+    def close_origin(self) -> None:
+        """No writer continues this origin any more (`restore` began another)."""
+        self._db.execute("UPDATE register SET closed=1 WHERE origin=?", (self.origin,))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()

@@ -1,0 +1,143 @@
+"""The sequencer: gathers what arrived while the disk was busy and makes it durable at once.
+
+One task. While a batch is being written and synced in a thread, the loop goes on parsing requests;
+what they bring is the next batch. Nobody is answered before `fdatasync` has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from indelible.base.clock import monotonic
+from indelible.base.errors import Busy, DiskFull, IndelibleError, LedgerStopped
+from indelible.base.limits import BATCH_EVENTS, QUEUE_BYTES, QUEUE_EVENTS, RESERVED_BYTES
+from indelible.ledger.incoming import Durable, Work, Written
+from indelible.ledger.writer import Prepared, Writer
+
+_SPACE_SECONDS = 0.5
+
+
+class _Waiting(NamedTuple):
+    work: Work
+    size: int
+    answer: asyncio.Future[Written]
+
+
+class Sequencer:
+    """Group commit in front of one `Writer`. Lives in one event loop."""
+
+    def __init__(
+        self, writer: Writer, *, on_durable: Callable[[Durable], None], data: os.PathLike[str]
+    ) -> None:
+        self._writer, self._on_durable, self._data = writer, on_durable, data
+        self._queue: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._task: asyncio.Task[None] | None = None
+        self._space_at = -1.0
+        self._closing = False
+        self.held: str | None = None
+        self.queued_events = 0
+        self.queued_bytes = 0
+        self.batches = 0
+
+    def start(self) -> None:
+        """Begin to take work."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def submit(self, work: Work, *, own: bool = False) -> Written:
+        """Return once every event of `work` is durable.
+
+        Raises `Busy` when too much is waiting, `DiskFull` when only the reserve for own records is
+        left, `LedgerStopped` when the ledger stopped; then none of the events is promised.
+        """
+        if self._writer.stopped is not None or self._closing:
+            raise LedgerStopped(self._writer.stopped or "the ledger is shutting down")
+        if not own:
+            self._admit()
+        size = sum(len(event.content) for event in work.events)
+        answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(work, size, answer))
+        self.queued_events += len(work.events)
+        self.queued_bytes += size
+        self._wake.set()
+        return await answer
+
+    def _admit(self) -> None:
+        if self.held is not None:
+            raise LedgerStopped(self.held)
+        if self.queued_events >= QUEUE_EVENTS or self.queued_bytes >= QUEUE_BYTES:
+            raise Busy(f"{self.queued_events} events are waiting for the disk")
+        now = monotonic()
+        if now - self._space_at > _SPACE_SECONDS:
+            space = os.statvfs(self._data)
+            if space.f_bavail * space.f_frsize < RESERVED_BYTES + 2 * self.queued_bytes:
+                raise DiskFull(
+                    "the disk is full: only the reserve for the ledger's own records is left"
+                )
+            self._space_at = now
+
+    def _take(self) -> list[_Waiting]:
+        taken: list[_Waiting] = []
+        events = 0
+        while self._queue and events < BATCH_EVENTS:
+            waiting = self._queue.popleft()
+            taken.append(waiting)
+            events += len(waiting.work.events)
+            self.queued_bytes -= waiting.size
+        self.queued_events -= events
+        return taken
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._queue):
+            if not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            taken = self._take()
+            try:
+                await self._batch(taken)
+            except IndelibleError as error:
+                self._fail(taken, error)
+            except Exception as error:  # noqa: BLE001 - any surprise stops the writer, loudly
+                self._writer.stopped = f"unexpected: {error!r}"
+                self._fail(taken, LedgerStopped(self._writer.stopped))
+
+    async def _batch(self, taken: list[_Waiting]) -> None:
+        writer = self._writer
+        prepared = writer.prepare([waiting.work for waiting in taken])
+        if prepared.bodies:
+            loop = asyncio.get_running_loop()
+            durable, leaves = await loop.run_in_executor(self._thread, self._store, prepared)
+            writer.commit(prepared, leaves)
+            self._on_durable(durable)
+        self.batches += 1
+        for waiting, written in zip(taken, prepared.answers, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(written)
+
+    def _store(self, prepared: Prepared) -> tuple[Durable, bytes]:
+        durable = self._writer.store(prepared)
+        return durable, self._writer.compute_leaves(prepared)
+
+    def _fail(self, taken: list[_Waiting], error: IndelibleError) -> None:
+        for waiting in taken:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)
+
+    async def call(self, function: Callable[[], None]) -> None:
+        """Run `function` on the journal's thread between two batches."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    async def close(self) -> None:
+        """Take nothing more, finish what is waiting."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        self._thread.shutdown(wait=True)

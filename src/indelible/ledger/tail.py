@@ -1,0 +1,188 @@
+"""The tail as a follower sees it: read back from the journal on disk, never from the writer.
+
+Everything the follower holds was decrypted from the file, re-encoded by nobody, and hashed again;
+its root is what a checkpoint is compared with before it is signed. Bodies stay in memory until
+their segment is sealed; columns are made in chunks of 4,096 events and reused at the seal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from indelible.base.errors import Damaged
+from indelible.base.invariant import invariant
+from indelible.ledger.incoming import Durable
+from indelible.ledger.journal import MARK, Batch, JournalReader, TornTail, journal_files
+from indelible.ledger.kernel import SaltStream, head_of, leaves_of, received_of_head
+from indelible.ledger.paths import LedgerPaths
+from indelible.ledger.tree_state import LogTree
+from indelible.store.columns import SCHEMA, ColumnBuilder
+from indelible.store.evidence import SaltSpan
+from indelible.store.keyring import Keyring
+
+CHUNK_EVENTS = 4_096
+
+
+class Chunk(NamedTuple):
+    """Columns of consecutive events [first, end)."""
+
+    first: int
+    end: int
+    table: pa.Table
+
+
+class Tail:
+    """Events above the sealed size, re-read and re-hashed. One caller at a time."""
+
+    def __init__(
+        self, paths: LedgerPaths, origin: str, keyring: Keyring, tree: LogTree
+    ) -> None:
+        self._paths, self._origin, self._keyring = paths, origin, keyring
+        self.tree = tree
+        self.start = tree.size
+        self.bodies: list[bytes] = []
+        self.received: list[int] = []
+        self.marks = bytearray()
+        self.salts: list[SaltSpan] = []
+        self.chunks: list[Chunk] = []
+        self._file: JournalReader | None = None
+        self._stream: SaltStream | None = None
+
+    @property
+    def end(self) -> int:
+        """The first index not yet read."""
+        return self.start + len(self.bodies)
+
+    def follow(self, durable: Durable, limit: int) -> bool:
+        """Read on towards `durable`, at most about `limit` events; True when it is reached.
+
+        Raises `Damaged` when the disk does not give back what a whole journal must.
+        """
+        stop = self.end + limit
+        while self.end < durable.size:
+            if self.end >= stop:
+                return False
+            self._read(durable, stop)
+        return True
+
+    def _read(self, durable: Durable, stop: int) -> None:
+        if self._file is None:
+            self._open(self._path_of(self.end))
+        reader = self._file
+        assert reader is not None
+        until = durable.offset if reader.path.name == durable.file else None
+        before = self.end
+        try:
+            for batch in reader.read(until):
+                self._take(batch)
+                if self.end >= stop:
+                    return
+        except TornTail as torn:
+            raise Damaged(f"re-reading {torn.path.name}: {torn.message}") from torn
+        if until is None:
+            reader.close()
+            self._file = None
+        elif self.end == before and self.end < durable.size:
+            raise Damaged(f"{reader.path.name} ends at index {self.end}, {durable.size} were stored")
+
+    def _path_of(self, index: int) -> Path:
+        found = None
+        for path in journal_files(self._paths.journal):
+            if int(path.name.split("-")[0]) <= index:
+                found = path
+        if found is None:
+            raise Damaged(f"no journal file holds index {index}")
+        return found
+
+    def _open(self, path: Path) -> None:
+        self._file = JournalReader(path, self._origin, self._keyring)
+        key = self._file.header.salt_key
+        self._stream = SaltStream(self._keyring.get(key))
+        first = max(self._file.header.first, self.start)
+        if not self.salts or self.salts[-1].key != key:
+            self.salts.append(SaltSpan(first, key))
+
+    def _take(self, batch: Batch) -> None:
+        skip = self.end - batch.first
+        if skip >= len(batch.bodies):
+            return
+        invariant(skip >= 0, "a hole in the journal")
+        bodies = batch.bodies[skip:]
+        heads = [head_of(body) for body in bodies]
+        assert self._stream is not None
+        salts = self._stream.salts(self.end, len(bodies))
+        self.tree.append(leaves_of(bodies, heads, salts))
+        self.bodies += bodies
+        self.received += map(received_of_head, heads)
+        self.marks += batch.marks[skip * MARK :]
+
+    # --- columns
+
+    def build_chunks(self, *, partial: bool) -> list[Chunk]:
+        """Make the full chunks that are due, and with `partial` a shorter newest one.
+
+        Returns the new ones; a chunk replaces any earlier one that begins at the same index.
+        """
+        made: list[Chunk] = []
+        while True:
+            if self.chunks and self.chunks[-1].end - self.chunks[-1].first < CHUNK_EVENTS:
+                short = self.chunks[-1]
+                if short.end == self.end:
+                    return made
+                if self.end - short.first < CHUNK_EVENTS and not partial:
+                    return made
+                self.chunks.pop()
+            first = self.chunks[-1].end if self.chunks else self.start
+            end = min(self.end, first + CHUNK_EVENTS)
+            if end == first or (end - first < CHUNK_EVENTS and not partial):
+                return made
+            made.append(self._chunk(first, end))
+            self.chunks.append(made[-1])
+
+    def _chunk(self, first: int, end: int) -> Chunk:
+        builder = ColumnBuilder()
+        builder.extend(
+            zip(range(first, end), self.bodies[first - self.start : end - self.start], strict=True)
+        )
+        return Chunk(first, end, builder.build())
+
+    def columns(self, first: int, end: int) -> pa.Table:
+        """The columns of [first, end), from the chunks (all of which must be built)."""
+        tables = [
+            chunk.table.slice(max(first, chunk.first) - chunk.first,
+                              min(end, chunk.end) - max(first, chunk.first))
+            for chunk in self.chunks
+            if chunk.first < end and first < chunk.end
+        ]
+        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+        invariant(table.num_rows == end - first, "the chunks do not cover the segment")
+        return table
+
+    # --- letting go
+
+    def salt_spans(self, first: int, end: int) -> list[SaltSpan]:
+        """Which salt key holds from which index, for [first, end)."""
+        spans = [SaltSpan(max(first, s.first), s.key) for s in self.salts if s.first < end]
+        return [
+            span for position, span in enumerate(spans)
+            if position + 1 == len(spans) or spans[position + 1].first > first
+        ]
+
+    def drop_below(self, index: int) -> None:
+        """Forget events below `index`: they are sealed."""
+        count = index - self.start
+        del self.bodies[:count]
+        del self.received[:count]
+        del self.marks[: count * MARK]
+        self.start = index
+        kept: list[Chunk] = []
+        for chunk in self.chunks:
+            if chunk.end > index:
+                low = max(0, index - chunk.first)
+                kept.append(Chunk(chunk.first + low, chunk.end, chunk.table.slice(low)))
+        self.chunks = kept
+        self.salts = self.salt_spans(index, 1 << 63)
+        self.tree.drop_below(index)

@@ -1,0 +1,1 @@
+"""How events are found: plan, run, history, timeline, export."""

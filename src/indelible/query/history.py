@@ -1,0 +1,119 @@
+"""What happened to one target, and what its recorded changes amount to at a moment."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from indelible.base.errors import QueryError
+from indelible.event.model import Change, StoredEvent
+from indelible.event.predicate import All, Op, Predicate, Term, both
+from indelible.query.model import (
+    HistoryAnswer,
+    HistoryChange,
+    HistoryEntry,
+    HistoryRequest,
+    Selection,
+)
+from indelible.query.run import QueryEngine, find, row_of
+from indelible.query.session import Session
+
+_BLOCK = 1_000
+_STATE_EVENTS = 100_000
+_UNDONE = ("failure", "denied")
+
+
+def history(engine: QueryEngine, request: HistoryRequest) -> HistoryAnswer:
+    """One page of the target's events by time, with their changes; and its state, if asked.
+
+    The state covers the whole history up to `state_at_us`, whatever page is shown.
+    """
+    touched = _touches(request.type, request.id)
+    asked = msgspec.structs.replace(request, predicate=both(touched, request.predicate))
+
+    def about(event: StoredEvent) -> bool:
+        return any(t.type == request.type and t.id == request.id for t in event.targets)
+
+    order = f"history {request.descending}"
+    page = engine.pages(asked, order, "time", request.descending, about)
+    with page as (session, found, cursor):
+        entries = [
+            HistoryEntry(
+                event=row_of(index, event, body),
+                changes=[_shown(change) for change in event.changes],
+                applied=event.outcome not in _UNDONE,
+            )
+            for index, event, body in found
+        ]
+        size, took = session.size, session.took_ms
+    state = None
+    if request.state_at_us is not None:
+        state = state_at(engine, request, request.state_at_us, size)
+    return HistoryAnswer(
+        type=request.type, id=request.id, entries=entries, cursor=cursor, tree_size=size,
+        took_ms=took, state=state,
+    )
+
+
+def _touches(kind: str, name: str) -> Predicate:
+    return All(
+        children=(
+            Term(field="target", op=Op.EQ, values=(name,)),
+            Term(field="target.type", op=Op.EQ, values=(kind,)),
+        )
+    )
+
+
+def _shown(change: Change) -> HistoryChange:
+    return HistoryChange(
+        path=change.path,
+        op="" if isinstance(change.op, msgspec.UnsetType) else change.op.value,
+        before=_raw(change.before),
+        after=_raw(change.after),
+    )
+
+
+def _raw(value: Raw | msgspec.UnsetType) -> Raw:
+    return Raw() if isinstance(value, msgspec.UnsetType) else value
+
+
+def state_at(
+    engine: QueryEngine, request: HistoryRequest, at_us: int, size: int
+) -> dict[str, Raw]:
+    """Path to value: what successful changes up to and including `at_us` amount to.
+
+    An event that touches several targets changes each of them. Raises `QueryError` when the
+    target has more than a hundred thousand events with changes.
+    """
+    changed = All(
+        children=(_touches(request.type, request.id), Term(field="change", op=Op.PRESENT))
+    )
+    selection = Selection(
+        scope=request.scope, predicate=changed, until_us=at_us + 1, size=size
+    )
+    state: dict[str, Raw] = {}
+    with engine.session(selection) as session:
+        keys = find(session, "time", False, _STATE_EVENTS + 1, None)
+        if len(keys) > _STATE_EVENTS:
+            raise QueryError(
+                f"{request.type} {request.id} has more than {_STATE_EVENTS} changes",
+                code="query_too_large", remedy="Read its history page by page.",
+            )
+        for at in range(0, len(keys), _BLOCK):
+            _apply(session, [index for _, index in keys[at : at + _BLOCK]], request, state)
+    return state
+
+
+def _apply(
+    session: Session, indexes: list[int], request: HistoryRequest, state: dict[str, Raw]
+) -> None:
+    for _, event, _ in session.events(indexes):
+        about = any(t.type == request.type and t.id == request.id for t in event.targets)
+        if not about or event.outcome in _UNDONE:
+            continue
+        for change in event.changes:
+            after = _raw(change.after)
+            if bytes(after):
+                state[change.path] = after.copy()
+            else:
+                state.pop(change.path, None)

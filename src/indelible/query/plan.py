@@ -1,0 +1,191 @@
+"""What to read for a query: which files, in which order, split how; and where a page ended.
+
+Pure functions of the selection and the list of files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from indelible.base.errors import BadRequest
+from indelible.event.predicate import All, AnyOf, Op, Predicate, Term
+from indelible.query.model import Selection
+from indelible.query.sql import Deciders, Sql, condition, joined, negated, target_conditions
+from indelible.store.column_file import ColumnFile
+
+NEEDLES = ("actor", "onbehalf", "target", "session", "request", "id")
+"""Fields whose equality finds few events; all but `onbehalf` have a Bloom filter."""
+_SPLIT_MOST = 4
+_WAVES = (2, 8, 32)
+
+
+def whole(selection: Selection) -> Predicate:
+    """Everything an event must match to be shown: query, scope and times. Nothing else is read."""
+    terms: list[Predicate] = [selection.predicate, selection.scope]
+    if selection.since_us is not None:
+        terms.append(Term(field="time", op=Op.GE, values=(selection.since_us,)))
+    if selection.until_us is not None:
+        terms.append(Term(field="time", op=Op.LT, values=(selection.until_us,)))
+    return All(children=tuple(terms))
+
+
+def conjuncts(predicate: Predicate) -> Iterator[Predicate]:
+    """The conditions that must all hold, nested `All`s opened."""
+    if isinstance(predicate, All):
+        for child in predicate.children:
+            yield from conjuncts(child)
+    else:
+        yield predicate
+
+
+def bounds(predicate: Predicate, field: str) -> tuple[int | None, int | None]:
+    """Smallest and largest value of `field` that can match, both inclusive; None: no bound."""
+    low: int | None = None
+    high: int | None = None
+    for term in conjuncts(predicate):
+        if not isinstance(term, Term) or term.field != field:
+            continue
+        values = [value for value in term.values if isinstance(value, int)]
+        if not values or len(values) != len(term.values):
+            continue
+        if term.op in (Op.EQ, Op.GE, Op.GT):
+            least = min(values) + (term.op is Op.GT)
+            low = least if low is None else max(low, least)
+        if term.op in (Op.EQ, Op.LE, Op.LT):
+            most = max(values) - (term.op is Op.LT)
+            high = most if high is None else min(high, most)
+    return low, high
+
+
+def pruned(files: Sequence[ColumnFile], predicate: Predicate, size: int) -> list[ColumnFile]:
+    """The files that can hold a match below `size`."""
+    since, until = bounds(predicate, "time")
+    low, high = bounds(predicate, "index")
+    return [
+        file
+        for file in files
+        if file.first < size
+        and (since is None or file.time_max >= since)
+        and (until is None or file.time_min <= until)
+        and (low is None or file.end > low)
+        and (high is None or file.first <= high)
+    ]
+
+
+def waves(
+    files: Sequence[ColumnFile], sort: str, descending: bool
+) -> Iterator[tuple[list[ColumnFile], int | None]]:
+    """Files in the order of the answer, a few at first and then more at once.
+
+    Each with the best value (of time or index) that any later file can still hold, None after the
+    last: a page whose rows are all better than that needs no later file.
+    """
+
+    def best(file: ColumnFile) -> int:
+        if sort == "time":
+            return file.time_max if descending else file.time_min
+        return file.end - 1 if descending else file.first
+
+    left = sorted(files, key=best, reverse=descending)
+    for count in (*_WAVES, len(left)):
+        wave, left = left[:count], left[count:]
+        yield wave, best(left[0]) if left else None
+        if not left:
+            return
+
+
+def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
+    """Conditions that exclude each other and together mean `predicate`.
+
+    An OR across columns cannot be pruned by their Bloom filters; apart, each side can. So a search
+    for one target is split into "the first target" and "a further one", and an `AnyOf` of needles
+    into its sides. Any other predicate is one branch.
+    """
+    parts = list(conjuncts(predicate))
+    condition(predicate, deciders)
+    for position, part in enumerate(parts):
+        sides = _sides(part, deciders)
+        if len(sides) > 1:
+            rest = All(children=tuple(parts[:position] + parts[position + 1 :]))
+            kept = condition(rest, deciders)
+            return [
+                joined("AND", [side, *map(negated, sides[:number]), kept])
+                for number, side in enumerate(sides)
+            ]
+    return [condition(predicate, deciders)]
+
+
+def _sides(part: Predicate, deciders: Deciders) -> list[Sql]:
+    if isinstance(part, Term) and part.op is Op.EQ and part.field in NEEDLES and part.values:
+        if part.field == "target":
+            return list(target_conditions(part))
+        return [condition(part, deciders)]
+    if isinstance(part, AnyOf) and len(part.children) <= _SPLIT_MOST:
+        found = [_sides(child, deciders) for child in part.children]
+        return [side for sides in found for side in sides] if all(found) else []
+    return []
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page ended, and what the next one must agree with."""
+
+    digest: bytes
+    size: int
+    now_us: int
+    time: int
+    index: int
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server may read from a cursor: the pinned size and the moment of the first page."""
+
+    size: int
+    now_us: int
+
+
+_position = msgspec.msgpack.Decoder(Position)
+
+
+def digest_of(selection: Selection, order: str) -> bytes:
+    """What a cursor is bound to: query, scope, times and order."""
+    what = (selection.predicate, selection.scope, selection.since_us, selection.until_us, order)
+    return hashlib.sha256(msgspec.msgpack.encode(what)).digest()[:12]
+
+
+def encode_cursor(position: Position) -> str:
+    """The position as opaque text."""
+    return urlsafe_b64encode(msgspec.msgpack.encode(position)).decode().rstrip("=")
+
+
+def decode_cursor(text: str) -> Position:
+    """The position. Raises `BadRequest` for text that is no cursor."""
+    try:
+        return _position.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise BadRequest(
+            "this is not a cursor", field="cursor", code="bad_cursor",
+            remedy="Use the cursor of the previous page as it came, or leave it out.",
+        ) from error
+
+
+def read_cursor(text: str) -> Cursor:
+    """Size and moment of the first page, so that ages in the query mean the same again."""
+    position = decode_cursor(text)
+    return Cursor(size=position.size, now_us=position.now_us)
+
+
+def resume(selection: Selection, cursor: str, order: str) -> Position | None:
+    """Where to go on; None on the first page. Raises `BadRequest` for another query's cursor."""
+    if not cursor:
+        return None
+    position = decode_cursor(cursor)
+    if position.digest != digest_of(selection, order):
+        raise BadRequest(
+            "this cursor belongs to another query, time range, order or caller", field="cursor",
+            code="bad_cursor", remedy="Ask the first page of this query, without a cursor.",
+        )
+    return position

@@ -1,0 +1,213 @@
+"""The query engine: pages of events, and the other kinds of answers by name.
+
+A page is found in two steps: (time, index) from the columns, then the bodies from evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from msgspec import Raw
+
+from indelible.base.clock import rfc3339
+from indelible.base.errors import BadRequest
+from indelible.base.limits import QUERY_SECONDS, SEARCH_ROWS
+from indelible.event.evaluate import values_of
+from indelible.event.fields import event_time_us, ip_text
+from indelible.event.model import StoredEvent
+from indelible.query.corpus import Corpus
+from indelible.query.model import Paged, Row, SearchPage, SearchRequest, Selection, Value
+from indelible.query.plan import Position, digest_of, encode_cursor, resume, waves
+from indelible.query.session import Reader, Session
+from indelible.query.sql import Sql
+
+Keep = Callable[[StoredEvent], bool]
+Found = tuple[int, StoredEvent, bytes]
+
+
+class QueryEngine:
+    """Everything that one process needs to answer queries over `corpus`.
+
+    `memory_mb` and `threads` bound DuckDB; `seconds` bounds each query.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        memory_mb: int = 512,
+        threads: int = 2,
+        seconds: float = QUERY_SECONDS,
+    ) -> None:
+        self._reader = Reader(corpus, memory_mb=memory_mb, threads=threads, seconds=seconds)
+
+    @contextmanager
+    def session(self, selection: Selection) -> Iterator[Session]:
+        """One query: what the modules of this package build their answers on."""
+        with self._reader.session(selection) as session:
+            yield session
+
+    def search(self, request: SearchRequest) -> SearchPage:
+        """One page of events."""
+        order = f"search {request.sort} {request.descending}"
+        page = self.pages(request, order, request.sort, request.descending)
+        with page as (session, found, cursor):
+            rows = [
+                row_of(index, event, body, request.columns, request.full)
+                for index, event, body in found
+            ]
+            return SearchPage(
+                events=rows, cursor=cursor, tree_size=session.size, took_ms=session.took_ms
+            )
+
+    @contextmanager
+    def pages(
+        self,
+        request: Paged,
+        order: str,
+        sort: str,
+        descending: bool,
+        keep: Keep = lambda _event: True,
+    ) -> Iterator[tuple[Session, list[Found], str]]:
+        """A page of the request's events that `keep` accepts, and the next page's cursor.
+
+        `order` names what else the cursor is bound to.
+        """
+        if not 1 <= request.limit <= SEARCH_ROWS:
+            raise BadRequest(f"limit must be 1 to {SEARCH_ROWS}", field="limit")
+        at = resume(request, request.cursor, order)
+        pinned = _with_size(request, at)
+        with self.session(pinned) as session:
+            after = None if at is None else (at.time, at.index)
+            found, last = _page(session, sort, descending, request.limit, after, keep)
+            cursor = ""
+            if last is not None:
+                now = request.now_us if at is None else at.now_us
+                cursor = encode_cursor(
+                    Position(digest_of(request, order), session.size, now, *last)
+                )
+            yield session, found, cursor
+
+    def close(self) -> None:
+        """Let go of connection and files."""
+        self._reader.close()
+
+
+def _with_size(request: Paged, at: Position | None) -> Selection:
+    return Selection(
+        scope=request.scope,
+        predicate=request.predicate,
+        since_us=request.since_us,
+        until_us=request.until_us,
+        size=request.size if at is None else at.size,
+    )
+
+
+def _page(
+    session: Session,
+    sort: str,
+    descending: bool,
+    limit: int,
+    after: tuple[int, int] | None,
+    keep: Keep,
+) -> tuple[list[Found], tuple[int, int] | None]:
+    """Up to `limit` events after `after`, and where the page ended if there is more."""
+    found: list[Found] = []
+    while True:
+        wanted = limit - len(found)
+        keys = find(session, sort, descending, wanted + 1, after)
+        shown = keys[:wanted]
+        for index, event, body in session.events([index for _, index in shown]):
+            if keep(event):
+                found.append((index, event, body))
+        if len(keys) <= wanted:
+            return found, None
+        after = shown[-1]
+        if len(found) == limit:
+            return found, after
+
+
+def find(
+    session: Session, sort: str, descending: bool, count: int, after: tuple[int, int] | None
+) -> list[tuple[int, int]]:
+    """The first `count` (time, index) of the session in the order, strictly after `after`.
+
+    Reads files wave by wave (`plan.waves`) and stops when no later file can hold a better row.
+    """
+    way = "DESC" if descending else "ASC"
+    order = f'time {way}, "index" {way}' if sort == "time" else f'"index" {way}'
+    extra = None if after is None else _beyond(sort, descending, after)
+    best: list[tuple[int, int]] = []
+    place = 0 if sort == "time" else 1
+    for number, (files, later) in enumerate(waves(session.files, sort, descending)):
+        source = session.source(Sql('time, "index"'), files, with_tail=number == 0, extra=extra)
+        text = f"SELECT time, \"index\" FROM ({source.text}) ORDER BY {order} LIMIT {count:d}"
+        rows = session.fetch(Sql(text, source.values))
+        best += [(int(str(time)), int(str(index))) for time, index in rows]
+        best.sort(key=lambda row: row if sort == "time" else row[1:], reverse=descending)
+        del best[count:]
+        if later is not None and len(best) == count:
+            worst = best[-1][place]
+            if worst > later if descending else worst < later:
+                break
+    return best
+
+
+def _beyond(sort: str, descending: bool, after: tuple[int, int]) -> Sql:
+    time, index = after
+    sign = "<" if descending else ">"
+    if sort == "index":
+        return Sql(f'"index" {sign} ?', (index,))
+    return Sql(
+        f'time {sign}= ? AND (time {sign} ? OR "index" {sign} ?)', (time, time, index)
+    )
+
+
+def row_of(
+    index: int,
+    event: StoredEvent,
+    body: bytes,
+    columns: tuple[str, ...] = (),
+    full: bool = False,
+) -> Row:
+    """An event as a row of an answer."""
+    first = event.targets[0] if event.targets else None
+    origin = event.origin.ip
+    return Row(
+        index=index,
+        time=rfc3339(event_time_us(event)),
+        received=event.received,
+        kind=event.kind,
+        action=event.action,
+        operation=event.operation,
+        outcome=event.outcome,
+        actor_type=event.actor.type,
+        actor=event.actor.id,
+        actor_name=event.actor.name,
+        target_type=first.type if first else "",
+        target=first.id if first else "",
+        target_name=first.name if first and isinstance(first.name, str) else "",
+        targets=len(event.targets),
+        ip=origin if isinstance(origin, str) else "",
+        source=event.source.id,
+        tenant=event.tenant,
+        severity=event.severity,
+        flags=event.flags,
+        values={name: shown_values(name, index, event) for name in columns},
+        event=Raw(body) if full else Raw(),
+    )
+
+
+def shown_values(field: str, index: int, event: StoredEvent) -> list[Value]:
+    """A field's values as people write them: addresses and times as text."""
+    return [shown(field, value) for value in values_of(field, index, event)]
+
+
+def shown(field: str, value: Value) -> Value:
+    """One value as people write it."""
+    if field == "ip":
+        return ip_text(str(value))
+    if field in ("time", "received"):
+        return rfc3339(int(value))
+    return value

@@ -1,0 +1,236 @@
+"""One query: a look at the log, a DuckDB cursor with a deadline, and the one way to read rows.
+
+`Session.source` is the only place that writes FROM and WHERE. It takes them from the session's
+selection, scope included, so that no kind of answer can forget the scope.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from indelible.base.clock import monotonic
+from indelible.base.errors import BadRequest, Damaged, IndelibleError, QueryError
+from indelible.base.limits import QUERY_SECONDS
+from indelible.event.evaluate import compiled
+from indelible.event.model import StoredEvent, read_body
+from indelible.query.corpus import Corpus, View, look
+from indelible.query.decider import DeciderTable, QueryDeciders
+from indelible.query.model import Selection
+from indelible.query.plan import branches, pruned, whole
+from indelible.query.sql import Sql, condition, joined
+from indelible.store.column_file import ColumnFile, expected_header
+from indelible.store.piece_files import PROTOCOL, PieceFiles
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "temp_directory": "",
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "preserve_insertion_order": False,
+}
+
+
+class Session:
+    """What one query may do. Made by `Reader.session`; times out after `QUERY_SECONDS`."""
+
+    def __init__(
+        self, reader: Reader, cursor: duckdb.DuckDBPyConnection, selection: Selection, view: View
+    ) -> None:
+        self._reader = reader
+        self._cursor = cursor
+        self.view = view
+        self.size = _pinned(selection.size, view.size)
+        self._predicate = whole(selection)
+        self._deciders = QueryDeciders(reader.table)
+        self._branches = branches(self._predicate, self._deciders)
+        self._whole = condition(self._predicate, self._deciders)
+        self._matches = compiled(self._predicate)
+        self.files = pruned(view.files, self._predicate, self.size)
+        self._began = monotonic()
+        self._hurried = True
+        self._timer = threading.Timer(reader.seconds, cursor.interrupt)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def close(self) -> None:
+        """Stop the clock and give everything back."""
+        self._timer.cancel()
+        self._deciders.release()
+        self._cursor.close()
+
+    def unhurried(self) -> None:
+        """Lift the deadline: an export streams for as long as somebody reads it."""
+        self._timer.cancel()
+        self._hurried = False
+
+    @property
+    def took_ms(self) -> float:
+        """Milliseconds since the session began."""
+        return round((monotonic() - self._began) * 1000, 2)
+
+    def number_of_field(self, field: str) -> int:
+        """For `values_of_data`, see `query.decider`."""
+        return self._deciders.number_of_field(field)
+
+    def source(
+        self,
+        columns: Sql,
+        files: Sequence[ColumnFile] | None = None,
+        *,
+        with_tail: bool = True,
+        extra: Sql | None = None,
+    ) -> Sql:
+        """A SELECT of `columns` (expressions) from every row that the session may see.
+
+        `files`: only these of `self.files`; `extra`: one more condition.
+        """
+        chosen = self.files if files is None else files
+        inside = [file for file in chosen if file.end <= self.size]
+        across = [file for file in chosen if file.end > self.size]
+        more = [] if extra is None else [extra]
+        below = Sql('"index" < ?', (self.size,))
+        parts: list[Sql] = []
+        for branch in self._branches:
+            if inside:
+                parts.append(self._select(columns, inside, joined("AND", [branch, *more])))
+            if across:
+                parts.append(self._select(columns, across, joined("AND", [branch, *more, below])))
+        if with_tail or not parts:
+            unsealed = Sql('"index" >= ?', (self.view.sealed,))
+            where = joined("AND", [self._whole, *more, below, unsealed])
+            parts.append(_select(columns, Sql("tail"), where))
+        text = " UNION ALL ".join(part.text for part in parts)
+        return Sql(text, tuple(value for part in parts for value in part.values))
+
+    def _select(self, columns: Sql, files: list[ColumnFile], where: Sql) -> Sql:
+        names = [self._reader.open(file) for file in files]
+        return _select(columns, Sql("read_parquet(?, hive_partitioning=false)", (names,)), where)
+
+    def fetch(self, query: Sql) -> list[tuple[object, ...]]:
+        """Run it. Raises `QueryError` when it takes too long or too much memory, `Damaged` when a
+        column file is not as it was written."""
+        if self._hurried and monotonic() - self._began > self._reader.seconds:
+            raise _too_long(self._reader.seconds)
+        try:
+            return self._cursor.execute(query.text, list(query.values)).fetchall()
+        except duckdb.InterruptException as error:
+            raise _too_long(self._reader.seconds) from error
+        except duckdb.OutOfMemoryException as error:
+            raise QueryError(
+                "this query needs more memory than queries are given", code="query_too_large",
+                remedy="Narrow it by time or by a field; results never spill to disk in clear.",
+            ) from error
+        except duckdb.Error as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> Exception:
+        failure = self._deciders.failure() or self._reader.pieces.failure()
+        if isinstance(failure, IndelibleError):
+            return failure
+        return Damaged(
+            f"the columns cannot be read: {failure or error}", code="columns_unreadable",
+            remedy="Run `indelible fsck --columns`, then `indelible reindex`.",
+        )
+
+    def events(self, indexes: Sequence[int]) -> Iterator[tuple[int, StoredEvent, bytes]]:
+        """Bodies from evidence, in the order asked, each checked against the whole selection.
+
+        So a lie in the columns can hide an event but never show one outside the caller's scope.
+        Raises `Damaged` when columns and evidence disagree.
+        """
+        bodies = dict(self._reader.corpus.bodies(sorted(indexes)))
+        for index in indexes:
+            body = bodies.get(index)
+            event = None if body is None else read_body(body)
+            if body is None or event is None or not self._matches(index, event):
+                raise Damaged(
+                    f"the columns say that event {index} matches, evidence does not",
+                    code="columns_contradicted",
+                    remedy="Run `indelible fsck --columns`, then `indelible reindex`.",
+                )
+            yield index, event, body
+
+
+class Reader:
+    """Connection, memory and files that the queries of one process share.
+
+    DuckDB gets `memory_mb` and `threads`, no temporary folder (so it never spills in clear), no
+    extensions, and no files but the encrypted column files of the running queries.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        memory_mb: int,
+        threads: int,
+        seconds: float = QUERY_SECONDS,
+    ) -> None:
+        self.corpus = corpus
+        self.seconds = seconds
+        self.pieces = PieceFiles()
+        self.table = DeciderTable(corpus.bodies)
+        self._lock = threading.Lock()
+        self._running = 0
+        self._connection = duckdb.connect(
+            config={**_SETTINGS, "memory_limit": f"{memory_mb}MB", "threads": threads}
+        )
+        self._connection.register_filesystem(self.pieces)
+        self.table.register(self._connection)
+        self._connection.execute("SET parquet_metadata_cache = true")
+        self._connection.execute(f"SET allowed_directories = ['{PROTOCOL}://']")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def open(self, file: ColumnFile) -> str:
+        """The name by which DuckDB reads `file`."""
+        return self.pieces.add(file.file_id, Path(file.path), file.key, expected_header(file))
+
+    @contextmanager
+    def session(self, selection: Selection) -> Iterator[Session]:
+        """One query over one look at the log."""
+        view = look(self.corpus)
+        with self._lock:
+            if self._running == 0:
+                self.pieces.keep({file.file_id for file in view.files})
+            self._running += 1
+        try:
+            cursor = self._connection.cursor()
+            cursor.register("tail", view.tail)
+            session = Session(self, cursor, selection, view)
+            try:
+                yield session
+            finally:
+                session.close()
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def close(self) -> None:
+        """End the connection and let go of the files."""
+        self._connection.close()
+        self.pieces.keep(set())
+
+
+def _select(columns: Sql, source: Sql, where: Sql) -> Sql:
+    text = f"SELECT {columns.text} FROM {source.text} WHERE {where.text}"
+    return Sql(text, columns.values + source.values + where.values)
+
+
+def _pinned(asked: int | None, size: int) -> int:
+    if asked is None:
+        return size
+    if not 0 <= asked <= size:
+        raise BadRequest(f"the log has {size} entries, not {asked}", field="size")
+    return asked
+
+
+def _too_long(seconds: float) -> QueryError:
+    return QueryError(
+        f"this query takes longer than {seconds:g} seconds", code="query_timeout",
+        remedy="Narrow it by time or by a field.",
+    )

@@ -1,0 +1,1 @@
+"""The HTTP interface: routes by domain, authentication, errors, OpenAPI."""

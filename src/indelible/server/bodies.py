@@ -1,0 +1,153 @@
+"""Request bodies: bounded in bytes before and after decompression, and in time.
+
+Raises TooLarge, SlowSender, UnsupportedEncoding or BadRequest; returns None when the sender hung
+up, in which case nothing is stored and nobody is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterator
+
+import zstandard
+from starlette.types import Receive
+
+from indelible.base.errors import BadRequest, TooLarge
+from indelible.base.limits import REQUEST_BYTES, REQUEST_COMPRESSED_BYTES, REQUEST_SECONDS
+from indelible.server.errors import SlowSender, UnsupportedEncoding
+
+_PARTS = 4096  # members of a gzip stream, frames of a zstd stream
+_GZIP_STEP = 1 << 12  # what follows a member is copied: short steps keep many members cheap
+_ZSTD_STEP = 1 << 9  # a block of 4 bytes can stand for 128 KiB, so one step gives 16 MiB at most
+_ZSTD_WINDOW = 1 << 24  # no request is larger, so no frame needs a larger one
+
+
+async def read_body(
+    receive: Receive, limit: int = REQUEST_COMPRESSED_BYTES, declared: bytes = b""
+) -> bytes | None:
+    """The whole body, at most `limit` bytes, within REQUEST_SECONDS; None after a hang-up.
+
+    `declared` is the Content-Length header: a request that says it is too large is refused before
+    it is read.
+    """
+    if declared and (not declared.isdigit() or int(declared) > limit):
+        raise TooLarge(f"the request announces {declared.decode('latin-1')} bytes of {limit}")
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            first: bytes = message["body"]
+            if not message.get("more_body", False):
+                if len(first) > limit:
+                    raise TooLarge(f"the request has more than {limit} bytes")
+                return first
+            return await _read_on(receive, first, limit)
+    except TimeoutError as error:
+        raise SlowSender(
+            f"the request did not arrive whole within {REQUEST_SECONDS} seconds"
+        ) from error
+
+
+async def _read_on(receive: Receive, first: bytes, limit: int) -> bytes | None:
+    parts = [first]
+    size = len(first)
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise TooLarge(f"the request has more than {limit} bytes")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def unpack(body: bytes, encoding: bytes, limit: int = REQUEST_BYTES) -> bytes:
+    """The body without its Content-Encoding: identity, gzip or zstd; at most `limit` bytes."""
+    name = encoding.strip().lower()
+    if name in (b"", b"identity"):
+        if len(body) > limit:
+            raise TooLarge(f"the request has more than {limit} bytes")
+        return body
+    if name in (b"gzip", b"x-gzip"):
+        return _gunzip(body, limit)
+    if name == b"zstd":
+        return _unzstd(body, limit)
+    raise UnsupportedEncoding(f"the Content-Encoding {name.decode('latin-1')!r} is not understood")
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    """All members of a gzip stream. Memory: the limit, and one step's output."""
+    parts: list[bytes] = []
+    room = limit
+    member = zlib.decompressobj(31)
+    members = 1
+    for step in _steps(body, _GZIP_STEP):
+        data = step
+        while data:
+            if member.eof:
+                members = _count(members)
+                member = zlib.decompressobj(31)
+            try:
+                part = member.decompress(data, room + 1)
+            except zlib.error as error:
+                raise _damaged(f"the gzip body is damaged: {error}") from error
+            room -= len(part)
+            if room < 0:
+                raise _too_large(limit)
+            parts.append(part)
+            data = member.unused_data if member.eof else member.unconsumed_tail
+    if not member.eof:
+        raise _damaged("the gzip body ends too early")
+    return b"".join(parts)
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    """All frames of a zstd stream. Memory: the limit, and one step's output."""
+    parts: list[bytes] = []
+    room = limit
+    decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    frame = decoder.decompressobj()
+    frames = 1
+    try:
+        for step in _steps(body, _ZSTD_STEP):
+            data = step
+            while data:
+                if frame.eof:
+                    frames = _count(frames)
+                    frame = decoder.decompressobj()
+                part = frame.decompress(data)
+                room -= len(part)
+                if room < 0:
+                    raise _too_large(limit)
+                parts.append(part)
+                data = frame.unused_data if frame.eof else b""
+    except zstandard.ZstdError as error:
+        raise _damaged(f"the zstd body is damaged: {error}") from error
+    if not frame.eof:
+        raise _damaged("the zstd body ends too early")
+    return b"".join(parts)
+
+
+def _steps(body: bytes, size: int) -> Iterator[bytes]:
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
+def _count(parts: int) -> int:
+    """One more member or frame; each costs a decoder, so their number has a bound."""
+    if parts >= _PARTS:
+        raise TooLarge(f"the compressed body has more than {_PARTS} parts")
+    return parts + 1
+
+
+def _damaged(message: str) -> BadRequest:
+    return BadRequest(message, code="bad_encoding")
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the request has more than {limit} bytes after decompression")

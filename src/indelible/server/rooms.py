@@ -1,0 +1,232 @@
+"""What the server is handed: one small protocol in front of ledger, query and store.
+
+`indelible.app` fulfils it; tests fulfil it with a fake. Every method that reads events takes the
+caller's scope as a required argument and MUST apply it: an event outside it is answered as if it
+were not there. Methods raise the classes of `base.errors`; the server turns them into answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from indelible.event.predicate import Predicate
+from indelible.ingest.parsed import Parsed
+from indelible.store.meta import Meta
+
+Json = bytes
+"""One encoded JSON value, sent as it is."""
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Events of one request, from one source.
+
+    `rejected` counts what the same request had to refuse, so that the ledger can put it into its
+    statement by source and hour. With no events it is only that count: `submit` answers at once.
+    """
+
+    source: str
+    tenant: str
+    events: list[Parsed]
+    protocol: str
+    parser: str
+    peer: str
+    tls: str = ""
+    backfill: bool = False
+    rejected: int = 0
+
+
+class SubmitResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where the events of a submission are; positions count its `events` from 0.
+
+    `indexes[p]` is the index of event p: new, or for a duplicate the first one's. `duplicates`
+    holds the positions that were stored before with the same content; `conflicts` maps a position
+    stored under an id that was taken to the index that first bore it.
+    """
+
+    indexes: Sequence[int]
+    duplicates: Sequence[int] = ()
+    conflicts: dict[int, int] = {}
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger wrote for one index (`spec/log.md` sections 1 to 3)."""
+
+    index: int
+    leaf: bytes
+    entry: bytes
+    salt: bytes
+    body: bytes
+
+
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
+    """One event from evidence with its verdict (`spec/log.md` section 10).
+
+    `body` and `salt` are empty when the body is gone; `why` then names the order or the missing
+    key id.
+    """
+
+    receipt: Receipt
+    verdict: str
+    why: str = ""
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether senders are served, and if not why; damage found by verification stands here too."""
+
+    ready: bool
+    reasons: tuple[str, ...] = ()
+
+
+class WitnessView(msgspec.Struct, frozen=True, kw_only=True):
+    """One configured witness and what it last cosigned."""
+
+    name: str
+    url: str
+    vkey: str
+    size: int | None = None
+    age_seconds: float | None = None
+    error: str = ""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of one ledger, as `indelible status` shows it. Times are RFC 3339, ages seconds."""
+
+    origin: str
+    size: int
+    published_size: int
+    root: str
+    checkpoint_time: str = ""
+    sealed_size: int = 0
+    unsealed: int = 0
+    queued: int = 0
+    witnesses: tuple[WitnessView, ...] = ()
+    unwitnessed_events: int = 0
+    unwitnessed_seconds: float = 0.0
+    last_verification: dict[str, str | int | float | bool | None] | None = None
+    bytes_by_kind: dict[str, int] = {}
+    disk_free_bytes: int = 0
+    disk_full_in_days: float | None = None
+    stopped: str = ""
+    damage: tuple[str, ...] = ()
+    started: str = ""
+    version: str = ""
+
+
+class VerifyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to verify: a range (both ends included) or all; `against` is a checkpoint's text."""
+
+    from_index: int | None = msgspec.field(name="from", default=None)
+    to_index: int | None = msgspec.field(name="to", default=None)
+    quick: bool = False
+    against: str = ""
+    verification_policy: str = ""
+
+
+class VerifyOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a verification: `report` is the ledger's own account as JSON."""
+
+    ok: bool
+    verdict: str
+    report: msgspec.Raw
+
+
+class BundleRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which events to bundle: `indexes`, or every entry of a range (both ends included)."""
+
+    indexes: tuple[int, ...] = ()
+    from_index: int | None = msgspec.field(name="from", default=None)
+    to_index: int | None = msgspec.field(name="to", default=None)
+
+
+class Rooms(Protocol):
+    """The rooms behind the HTTP interface. Everything async may wait; nothing else may block."""
+
+    @property
+    def meta(self) -> Meta:
+        """Tokens, sources, witnesses, verification runs."""
+
+    # --- writing
+    async def submit(self, submission: Submission) -> SubmitResult:
+        """Return when every event is durable. Raises Busy, DiskFull or LedgerStopped: then none
+        of them is promised."""
+
+    async def record(self, content: bytes) -> int:
+        """Store one event of Indelible's own (an encoded `Event`, source number 0) durably and
+        return its index. Raises as `submit`."""
+
+    async def receipts(self, indexes: Sequence[int]) -> list[Receipt]:
+        """Receipts of indexes that `submit` has just answered, in that order."""
+
+    # --- reading: the scope is required, and applied
+    async def query(self, op: str, request: msgspec.Struct) -> Json:
+        """search, facets, histogram, history, timeline or suggest: a request of `query.model`
+        (it carries the scope); the answer is that model's JSON."""
+
+    def export(self, request: msgspec.Struct) -> AsyncIterator[bytes]:
+        """Stream an `ExportRequest` (it carries the scope)."""
+
+    async def event(self, index: int, scope: Predicate) -> EventView | None:
+        """One event from evidence; None when it does not exist or is out of scope."""
+
+    async def proof(self, index: int, scope: Predicate) -> str | None:
+        """Its C2SP tlog-proof as text; None as `event`. Raises Busy while it is pending."""
+
+    async def bundle(self, request: BundleRequest, scope: Predicate) -> Path:
+        """A bundle as a temporary file, which the caller removes. Raises NotFound when an index
+        does not exist or is out of scope."""
+
+    def tail(
+        self, from_index: int, scope: Predicate
+    ) -> AsyncIterator[list[tuple[int, bytes]]]:
+        """Committed (index, body) from `from_index` on that match `scope`, for ever, in order.
+
+        Yields at least every 15 seconds, an empty list when there is nothing.
+        """
+
+    # --- the log's own face
+    def keys(self) -> dict[str, str]:
+        """`vkey` and `vkey.mldsa44`."""
+
+    def checkpoint(self) -> bytes:
+        """The newest published checkpoint with its cosignatures."""
+
+    async def tile(self, path: str) -> bytes | None:
+        """A tile or an entry bundle by its tlog-tiles path (`tile/0/x001/067.p/8`), below the
+        published size; None when there is none."""
+
+    # --- administration
+    def status(self) -> Status:
+        """The state of the ledger, cheap enough for every scrape."""
+
+    def readiness(self) -> Readiness:
+        """Whether `/readyz` says 200."""
+
+    async def seal(self) -> Json:
+        """Seal what is unsealed and return `{"segments", "sealed_size"}` once it is re-read."""
+
+    async def verify(
+        self, request: VerifyRequest, progress: Callable[[int, int], None]
+    ) -> VerifyOutcome:
+        """Verify; `progress(done, total)` in events. Cancelling the task stops it."""
+
+    async def clock_accept(self) -> Json:
+        """Confirm the wall clock after a step: `{"step_seconds"}`."""
+
+    async def rotate(self, what: str) -> Json:
+        """Rotate the `signing` or the `data` key: an account for people, as JSON."""
+
+    async def backup(self, to: Path, keys_to: Path | None) -> Json:
+        """A consistent copy: `{"path", "keys_path", "size", "root", "bytes"}`."""
+
+    async def witness_add(self, name: str, url: str, vkey: str) -> None:
+        """Ask one more witness from the next beat on."""
+
+    async def witness_remove(self, name: str) -> None:
+        """Ask it no more. Raises NotFound."""
+
+    def witnesses(self) -> Sequence[WitnessView]:
+        """The configured witnesses."""

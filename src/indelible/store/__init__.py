@@ -1,0 +1,1 @@
+"""Bytes at rest: keyring, sealed files, evidence, columns, manifest, metadata."""

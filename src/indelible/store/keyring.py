@@ -1,0 +1,261 @@
+"""The keyring: a key for every file, the signing keys, and the master key that wraps them.
+
+Folder layout (mode 0700, outside the data folder by default):
+
+    master.key       32 bytes: wraps every other key; what `keys rotate data` replaces
+    master.sealed    the master key sealed for the recovery file
+    keyring.sqlite   id, purpose, file, wrapped key (AES-256-GCM under the master key)
+
+A key is durable before its file exists. Destroying a key overwrites its row (`secure_delete`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import threading
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from indelible.base.clock import wall_us
+from indelible.base.errors import Damaged, IndelibleError, KeyMissing
+from indelible.base.files import make_folder, write_durably
+from indelible.base.random import random_bytes, random_id
+
+ED25519 = "ed25519"
+MLDSA44 = "mldsa44"
+SEEN = "seen"
+JOURNAL = "journal"
+SALT = "salt"
+EVIDENCE = "evidence"
+COLUMNS = "columns"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS keys (
+  id TEXT PRIMARY KEY, purpose TEXT NOT NULL, file TEXT NOT NULL, created INTEGER NOT NULL,
+  wrapped BLOB, destroyed INTEGER, retired INTEGER) STRICT;
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection with the durability this store promises."""
+    mode = "ro" if read_only else "rwc"
+    link = sqlite3.connect(
+        f"file:{path.as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}"
+        f"?mode={mode}",
+        uri=True, check_same_thread=False, timeout=30, isolation_level=None,
+    )
+    if not read_only:
+        link.execute("PRAGMA journal_mode=TRUNCATE")
+        link.execute("PRAGMA synchronous=FULL")
+        link.execute("PRAGMA secure_delete=ON")
+    return link
+
+
+def _seal_master(secret: bytes, master: bytes, origin: str) -> bytes:
+    nonce = random_bytes(12)
+    return nonce + AESGCM(secret).encrypt(nonce, master, b"indelible/recovery/v1" + origin.encode())
+
+
+class Keyring:
+    """Keys by id. Safe between threads and processes."""
+
+    def __init__(self, folder: Path, origin: str, *, read_only: bool = False) -> None:
+        self.folder = folder
+        self.origin = origin
+        try:
+            master = (folder / "master.key").read_bytes()
+        except OSError as error:
+            raise KeyMissing(
+                f"no keyring at {folder}: {error.strerror}",
+                remedy="Name the keyring's folder with --keys, or restore it from its backup.",
+            ) from error
+        if len(master) != 32:
+            raise Damaged(f"{folder / 'master.key'} is not a 32-byte key")
+        self._master = AESGCM(master)
+        self._lock = threading.Lock()
+        self._cache: dict[str, bytes] = {}
+        try:
+            self._db = connect(folder / "keyring.sqlite", read_only=read_only)
+            row = self._db.execute("SELECT value FROM about WHERE name='origin'").fetchone()
+        except sqlite3.Error as error:
+            raise Damaged(f"the keyring at {folder} cannot be read: {error}") from error
+        if row is None or row[0] != origin:
+            raise Damaged(f"the keyring at {folder} belongs to another log than {origin!r}")
+
+    @classmethod
+    def create(cls, folder: Path, origin: str) -> tuple[Keyring, bytes]:
+        """A new keyring with signing keys; returns it and the recovery secret (32 bytes)."""
+        make_folder(folder)
+        if (folder / "master.key").exists():
+            raise IndelibleError(
+                f"there is a keyring at {folder} already", code="exists",
+                remedy="Choose another origin or --keys folder; a keyring is never overwritten.",
+            )
+        secret, master = random_bytes(32), random_bytes(32)
+        link = connect(folder / "keyring.sqlite")
+        link.executescript(_SCHEMA)
+        link.execute("INSERT INTO about VALUES ('origin', ?)", (origin,))
+        link.close()
+        os.chmod(folder / "keyring.sqlite", 0o600)
+        write_durably(folder / "master.sealed", _seal_master(secret, master, origin))
+        write_durably(folder / "master.key", master)
+        ring = cls(folder, origin)
+        for purpose in (ED25519, MLDSA44, SEEN):
+            ring.new_key(purpose, "")
+        return ring, secret
+
+    def _aad(self, key_id: str, purpose: str) -> bytes:
+        return f"indelible/key/v1\0{self.origin}\0{key_id}\0{purpose}".encode()
+
+    def new_key(self, purpose: str, file: str) -> tuple[str, bytes]:
+        """A fresh random 256-bit key, durable on return: (key id, key)."""
+        return self.new_keys(((purpose, file),))[0]
+
+    def new_keys(self, wanted: tuple[tuple[str, str], ...]) -> list[tuple[str, bytes]]:
+        """Several fresh keys in one durable step."""
+        made: list[tuple[str, bytes]] = []
+        rows = []
+        for purpose, file in wanted:
+            key_id, key, nonce = random_id(), random_bytes(32), random_bytes(12)
+            wrapped = nonce + self._master.encrypt(nonce, key, self._aad(key_id, purpose))
+            rows.append((key_id, purpose, file, wall_us(), wrapped))
+            made.append((key_id, key))
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT INTO keys (id, purpose, file, created, wrapped) VALUES (?,?,?,?,?)", rows
+            )
+            self._db.execute("COMMIT")
+        self._cache.update(made)
+        return made
+
+    def get(self, key_id: str) -> bytes:
+        """The key; raises `KeyMissing` when it is unknown or destroyed."""
+        found = self._cache.get(key_id)
+        if found is not None:
+            return found
+        with self._lock:
+            row = self._db.execute(
+                "SELECT purpose, wrapped FROM keys WHERE id=?", (key_id,)
+            ).fetchone()
+        if row is None or row[1] is None:
+            state = "destroyed" if row is not None else "not in the keyring"
+            raise KeyMissing(f"the key {key_id} is {state}")
+        key = self._unwrap(key_id, row[0], row[1])
+        self._cache[key_id] = key
+        return key
+
+    def _unwrap(self, key_id: str, purpose: str, wrapped: bytes) -> bytes:
+        try:
+            return self._master.decrypt(wrapped[:12], wrapped[12:], self._aad(key_id, purpose))
+        except InvalidTag as error:
+            raise Damaged(f"the key {key_id} in the keyring was altered") from error
+
+    def ids(self, purpose: str) -> list[str]:
+        """Ids of the living keys of a purpose, oldest first; retired ones are left out."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT id FROM keys WHERE purpose=? AND wrapped IS NOT NULL AND retired IS NULL"
+                " ORDER BY created, rowid",
+                (purpose,),
+            ).fetchall()
+        return [str(row[0]) for row in rows]
+
+    def newest(self, purpose: str) -> bytes:
+        """The newest living key of a purpose."""
+        ids = self.ids(purpose)
+        if not ids:
+            raise KeyMissing(f"the keyring holds no {purpose} key")
+        return self.get(ids[-1])
+
+    def destroy(self, key_ids: list[str]) -> None:
+        """Overwrite keys for good; ids unknown here are ignored."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            for key_id in key_ids:
+                self._db.execute(
+                    "UPDATE keys SET wrapped=NULL, destroyed=? WHERE id=?", (wall_us(), key_id)
+                )
+                self._cache.pop(key_id, None)
+            self._db.execute("COMMIT")
+
+    def retire(self, key_id: str) -> None:
+        """Keep a key readable but no longer the newest of its purpose."""
+        with self._lock:
+            self._db.execute("UPDATE keys SET retired=? WHERE id=?", (wall_us(), key_id))
+
+    def all_ids(self) -> dict[str, str]:
+        """Every living key: id to purpose."""
+        with self._lock:
+            rows = self._db.execute("SELECT id, purpose FROM keys WHERE wrapped IS NOT NULL")
+            return {str(key_id): str(purpose) for key_id, purpose in rows}
+
+    def of_files(self, files: set[str]) -> list[str]:
+        """Ids of the living keys made for these file ids."""
+        with self._lock:
+            rows = self._db.execute("SELECT id, file FROM keys WHERE wrapped IS NOT NULL")
+            return [str(key_id) for key_id, file in rows if file in files]
+
+    def rotate_master(self) -> bytes:
+        """Wrap every key under a new master key; returns a new recovery secret.
+
+        A crash leaves the old master with the old rows or, once `master.next` is promoted, the
+        new one with the new rows: `open` never sees a mixture, because the rows change in one
+        transaction and both masters are tried until `master.next` is gone.
+        """
+        secret, master = random_bytes(32), random_bytes(32)
+        fresh = AESGCM(master)
+        write_durably(self.folder / "master.next", master)
+        write_durably(
+            self.folder / "master.sealed.next", _seal_master(secret, master, self.origin)
+        )
+        with self._lock:
+            self._db.execute("BEGIN EXCLUSIVE")
+            rows = self._db.execute(
+                "SELECT id, purpose, wrapped FROM keys WHERE wrapped IS NOT NULL"
+            ).fetchall()
+            for key_id, purpose, wrapped in rows:
+                key = self._unwrap(key_id, purpose, wrapped)
+                nonce = random_bytes(12)
+                again = nonce + fresh.encrypt(nonce, key, self._aad(key_id, purpose))
+                self._db.execute("UPDATE keys SET wrapped=? WHERE id=?", (again, key_id))
+            self._db.execute("COMMIT")
+        self._master = fresh
+        os.replace(self.folder / "master.next", self.folder / "master.key")
+        os.replace(self.folder / "master.sealed.next", self.folder / "master.sealed")
+        return secret
+
+    def copy_sealed(self, to: Path) -> None:
+        """A copy that only the recovery file opens: wrapped keys and the sealed master key."""
+        make_folder(to)
+        target = connect(to / "keyring.sqlite")
+        with self._lock:
+            self._db.backup(target)
+        target.close()
+        os.chmod(to / "keyring.sqlite", 0o600)
+        shutil.copyfile(self.folder / "master.sealed", to / "master.sealed")
+
+    def close(self) -> None:
+        """Forget the keys and close the file."""
+        self._cache.clear()
+        self._db.close()
+
+
+def recover_master(folder: Path, origin: str, secret: bytes) -> None:
+    """Open a sealed keyring copy with the recovery secret: writes its `master.key`."""
+    sealed = (folder / "master.sealed").read_bytes()
+    try:
+        master = AESGCM(secret).decrypt(
+            sealed[:12], sealed[12:], b"indelible/recovery/v1" + origin.encode()
+        )
+    except InvalidTag as error:
+        raise IndelibleError(
+            "this recovery file does not open this keyring", code="wrong_recovery_file",
+            remedy="Use the recovery file written by `init` (or by the last data key rotation).",
+        ) from error
+    write_durably(folder / "master.key", master)

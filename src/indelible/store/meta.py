@@ -1,0 +1,404 @@
+"""The small facts of one ledger in SQLite: tokens, sources, witnesses, verification runs, values.
+
+Nothing here is evidence: sources are restated from `source` records, and what decides integrity
+lies in the log, the manifest and the register. Guarantees: WAL with `synchronous=FULL`, STRICT
+tables, one connection behind one lock, every change one short transaction that is durable when
+the method returns. Migrations are numbered and their text is checksummed: a file written by a
+later release, or by an altered one, is refused rather than guessed at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from indelible.base.clock import wall_us
+from indelible.base.errors import BadRequest, Damaged, NotFound, TooLarge
+from indelible.base.limits import SOURCES, TOKENS, VERIFICATION_RUNS, WITNESSES
+from indelible.base.random import random_id, random_token
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE token (
+      id TEXT PRIMARY KEY,
+      name TEXT NOT NULL,
+      role TEXT NOT NULL,
+      source TEXT NOT NULL DEFAULT '',
+      tenant TEXT NOT NULL DEFAULT '',
+      hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+      created_us INTEGER NOT NULL,
+      revoked_us INTEGER
+    ) STRICT;
+    CREATE TABLE source (
+      number INTEGER PRIMARY KEY,
+      id TEXT NOT NULL UNIQUE,
+      tenant TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+    CREATE TABLE witness (
+      name TEXT PRIMARY KEY,
+      url TEXT NOT NULL,
+      vkey TEXT NOT NULL,
+      added_us INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE verification (
+      id TEXT PRIMARY KEY,
+      started_us INTEGER NOT NULL,
+      finished_us INTEGER,
+      cause TEXT NOT NULL,
+      done INTEGER NOT NULL DEFAULT 0,
+      total INTEGER NOT NULL DEFAULT 0,
+      verdict TEXT NOT NULL DEFAULT '',
+      ok INTEGER,
+      report TEXT NOT NULL DEFAULT '{}'
+    ) STRICT;
+    CREATE TABLE value (
+      key TEXT PRIMARY KEY,
+      value BLOB NOT NULL
+    ) STRICT;
+    """,
+)
+
+
+class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A token as it is kept: its secret only as SHA-256."""
+
+    id: str
+    name: str
+    role: str
+    source: str
+    tenant: str
+    hash: bytes
+    created_us: int
+    revoked_us: int | None = None
+
+
+class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A source and its number in entries."""
+
+    number: int
+    id: str
+    tenant: str = ""
+
+
+class WitnessRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A configured witness."""
+
+    name: str
+    url: str
+    vkey: str
+    added_us: int
+
+
+class VerificationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One verification run; `finished_us` None while it runs (or if it was cut off)."""
+
+    id: str
+    started_us: int
+    finished_us: int | None
+    cause: str
+    done: int
+    total: int
+    verdict: str
+    ok: bool | None
+    report: msgspec.Raw
+
+
+def secret_hash(token: str) -> bytes:
+    """SHA-256 of a token.
+
+    Tokens carry 256 random bits, so a fast hash is enough; and because only hashes are looked up,
+    how long a look-up takes tells nothing about a token.
+    """
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+class Meta:
+    """The database of `path`, created when it is not there (mode 0600).
+
+    With `read_only` nothing is created, so that it also opens on media that cannot be written.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._lock = threading.Lock()
+        if not read_only:
+            path.touch(mode=0o600, exist_ok=True)
+        mode = "mode=rw"
+        if read_only:  # without a write-ahead log beside it the file can be read on any medium
+            mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+        self._db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{mode}",
+            uri=True,
+            check_same_thread=False,
+            isolation_level=None,
+        )
+        try:
+            self._open(read_only)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise Damaged(f"{path.name} is not a readable database: {error}") from error
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self, read_only: bool) -> None:
+        self._db.execute("PRAGMA busy_timeout = 5000")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        if not read_only:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+        self._migrate(read_only)
+
+    def _migrate(self, read_only: bool) -> None:
+        """Apply what is missing; raise Damaged when what was applied is not what we know."""
+        known = [hashlib.sha256(text.encode()).hexdigest() for text in MIGRATIONS]
+        with self._transaction(write=not read_only) as db:
+            if not read_only:
+                db.execute(
+                    "CREATE TABLE IF NOT EXISTS migration "
+                    "(number INTEGER PRIMARY KEY, checksum TEXT NOT NULL) STRICT"
+                )
+            applied = [
+                row[0] for row in db.execute("SELECT checksum FROM migration ORDER BY number")
+            ]
+            if applied != known[: len(applied)]:
+                raise Damaged(
+                    "the meta database was written by a later or an altered release",
+                    remedy="Open it with the release that wrote it, or restore it from a backup.",
+                )
+            if read_only:
+                return
+            for number in range(len(applied), len(known)):
+                for statement in MIGRATIONS[number].split(";"):
+                    if statement.strip():
+                        db.execute(statement)
+                db.execute("INSERT INTO migration VALUES (?, ?)", (number + 1, known[number]))
+
+    @contextmanager
+    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with self._lock:
+            return self._db.execute(query, tuple(parameters)).fetchall()
+
+    def close(self) -> None:
+        """Close the database; nothing is lost, every change was durable already."""
+        with self._lock:
+            self._db.close()
+
+    def backup(self, path: Path) -> None:
+        """A consistent copy of the database as the new file `path`."""
+        with self._lock:
+            self._db.execute("VACUUM INTO ?", (str(path),))
+        path.chmod(0o600)
+
+    def integrity(self) -> list[str]:
+        """What SQLite's own check finds wrong; empty when nothing."""
+        try:
+            rows = self._rows("PRAGMA integrity_check")
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
+        return [str(row[0]) for row in rows if row[0] != "ok"]
+
+    # --- tokens
+    def create_token(
+        self, name: str, role: str, source: str = "", tenant: str = ""
+    ) -> tuple[TokenRow, str]:
+        """A new token and its secret, which is not kept. Names of live tokens are unique."""
+        token_id = random_id()
+        secret = f"ind_{token_id}_{random_token()}"
+        row = TokenRow(
+            id=token_id,
+            name=name,
+            role=role,
+            source=source,
+            tenant=tenant,
+            hash=secret_hash(secret),
+            created_us=wall_us(),
+        )
+        with self._transaction() as db:
+            live = db.execute("SELECT count(*) FROM token WHERE revoked_us IS NULL").fetchone()[0]
+            if live >= TOKENS:
+                raise TooLarge(f"there are {live} live tokens already; revoke some first")
+            taken = db.execute(
+                "SELECT 1 FROM token WHERE name = ? AND revoked_us IS NULL", (name,)
+            ).fetchone()
+            if taken:
+                raise BadRequest(f"a live token is already named {name!r}", field="name")
+            db.execute(
+                "INSERT INTO token VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+                (row.id, name, role, source, tenant, row.hash, row.created_us),
+            )
+        return row, secret
+
+    def tokens(self, *, live_only: bool = False) -> list[TokenRow]:
+        """All tokens, oldest first."""
+        where = "WHERE revoked_us IS NULL " if live_only else ""
+        rows = self._rows(
+            "SELECT id, name, role, source, tenant, hash, created_us, revoked_us "
+            f"FROM token {where}ORDER BY created_us, id"
+        )
+        return [msgspec.convert(dict(zip(_TOKEN, row, strict=True)), TokenRow) for row in rows]
+
+    def revoke_token(self, token_id: str) -> TokenRow:
+        """End a token at once; raises NotFound unless it is live."""
+        now = wall_us()
+        with self._transaction() as db:
+            done = db.execute(
+                "UPDATE token SET revoked_us = ? WHERE id = ? AND revoked_us IS NULL",
+                (now, token_id),
+            )
+            if done.rowcount != 1:
+                raise NotFound(f"there is no live token {token_id!r}")
+        return next(row for row in self.tokens() if row.id == token_id)
+
+    # --- sources
+    def add_source(self, number: int, source_id: str, tenant: str = "") -> None:
+        """Remember a registered source; the same again is nothing, a contradiction is refused."""
+        with self._transaction() as db:
+            found = db.execute(
+                "SELECT number, id, tenant FROM source WHERE number = ? OR id = ?",
+                (number, source_id),
+            ).fetchall()
+            if found == [(number, source_id, tenant)]:
+                return
+            if found:
+                raise Damaged(f"source {number} {source_id!r} contradicts {found!r}")
+            count = db.execute("SELECT count(*) FROM source").fetchone()[0]
+            if count >= SOURCES:
+                raise TooLarge(f"there are {count} sources already")
+            db.execute("INSERT INTO source VALUES (?, ?, ?)", (number, source_id, tenant))
+
+    def sources(self) -> list[SourceRow]:
+        """All sources by number."""
+        rows = self._rows("SELECT number, id, tenant FROM source ORDER BY number")
+        return [
+            msgspec.convert(dict(zip(("number", "id", "tenant"), row, strict=True)), SourceRow)
+            for row in rows
+        ]
+
+    # --- witnesses
+    def add_witness(self, name: str, url: str, vkey: str) -> None:
+        """Configure a witness; a name that is taken is refused."""
+        with self._transaction() as db:
+            count = db.execute("SELECT count(*) FROM witness").fetchone()[0]
+            if count >= WITNESSES:
+                raise TooLarge(f"there are {count} witnesses already")
+            if db.execute("SELECT 1 FROM witness WHERE name = ?", (name,)).fetchone():
+                raise BadRequest(f"a witness is already named {name!r}", field="name")
+            db.execute("INSERT INTO witness VALUES (?, ?, ?, ?)", (name, url, vkey, wall_us()))
+
+    def remove_witness(self, name: str) -> None:
+        """Forget a witness; raises NotFound."""
+        with self._transaction() as db:
+            if db.execute("DELETE FROM witness WHERE name = ?", (name,)).rowcount != 1:
+                raise NotFound(f"there is no witness {name!r}")
+
+    def witnesses(self) -> list[WitnessRow]:
+        """All witnesses by name."""
+        rows = self._rows("SELECT name, url, vkey, added_us FROM witness ORDER BY name")
+        names = ("name", "url", "vkey", "added_us")
+        return [msgspec.convert(dict(zip(names, row, strict=True)), WitnessRow) for row in rows]
+
+    # --- verification runs
+    def start_verification(self, cause: str, total: int = 0) -> str:
+        """Remember that a run began (`cause`: request, beat, segment) and return its id."""
+        run = random_id()
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO verification (id, started_us, cause, total) VALUES (?, ?, ?, ?)",
+                (run, wall_us(), cause, total),
+            )
+            db.execute(
+                "DELETE FROM verification WHERE id IN (SELECT id FROM verification "
+                "ORDER BY started_us DESC, rowid DESC LIMIT -1 OFFSET ?)",
+                (VERIFICATION_RUNS,),
+            )
+        return run
+
+    def progress_verification(self, run: str, done: int, total: int) -> None:
+        """Remember how far a run is."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE verification SET done = ?, total = ? WHERE id = ?", (done, total, run)
+            )
+
+    def finish_verification(self, run: str, *, ok: bool, verdict: str, report: bytes) -> None:
+        """Remember how a run ended."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE verification SET finished_us = ?, ok = ?, verdict = ?, report = ? "
+                "WHERE id = ?",
+                (wall_us(), int(ok), verdict, report.decode(), run),
+            )
+
+    def verifications(self, limit: int = 20) -> list[VerificationRow]:
+        """The newest runs first."""
+        rows = self._rows(
+            "SELECT id, started_us, finished_us, cause, done, total, verdict, ok, report "
+            "FROM verification ORDER BY started_us DESC, rowid DESC LIMIT ?",
+            (limit,),
+        )
+        return [_verification(row) for row in rows]
+
+    def verification(self, run: str) -> VerificationRow:
+        """One run; raises NotFound."""
+        rows = self._rows(
+            "SELECT id, started_us, finished_us, cause, done, total, verdict, ok, report "
+            "FROM verification WHERE id = ?",
+            (run,),
+        )
+        if not rows:
+            raise NotFound(f"there is no verification run {run!r}")
+        return _verification(rows[0])
+
+    # --- values
+    def put(self, key: str, value: bytes) -> None:
+        """Keep a small value under `key`."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO value VALUES (?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (key, value),
+            )
+
+    def get(self, key: str) -> bytes | None:
+        """The value of `key`, None when there is none."""
+        rows = self._rows("SELECT value FROM value WHERE key = ?", (key,))
+        if not rows:
+            return None
+        return msgspec.convert(rows[0][0], bytes)
+
+
+_TOKEN = ("id", "name", "role", "source", "tenant", "hash", "created_us", "revoked_us")
+
+
+def _verification(row: tuple[object, ...]) -> VerificationRow:
+    run, started, finished, cause, done, total, verdict, ok, report = row
+    return msgspec.convert(
+        {
+            "id": run,
+            "started_us": started,
+            "finished_us": finished,
+            "cause": cause,
+            "done": done,
+            "total": total,
+            "verdict": verdict,
+            "ok": None if ok is None else bool(ok),
+            "report": msgspec.Raw(str(report).encode()),
+        },
+        VerificationRow,
+    )
