@@ -20,7 +20,7 @@ SIGNED = "2026-09-21T14:14:20Z"
 def judged(
     log: Any, pack: Callable[..., Path], run: Run, tmp_path: Path
 ) -> Callable[..., tuple[int, str]]:
-    """Verify one bundle under a policy; gives exit code and verdict."""
+    """Verify one bundle under a verification policy; gives exit code and verdict."""
 
     def call(text: str, *, now: str = SIGNED, signers: list[Any] | None = None) -> tuple[int, str]:
         if not log.entries:
@@ -190,7 +190,7 @@ def test_text_report_begins_with_the_verdict(
     assert "user.login" in lines[-1]
     parts = log.parts([1])
     main([str(pack({**parts, "salts.bin": bytes(32)})), "--key", log.ed.vkey])
-    assert capsys.readouterr().out.startswith("TAMPERED: ")
+    assert capsys.readouterr().out.startswith("TAMPERED: index 1: ")
 
 
 def test_key_text_round_trips(log: Any) -> None:

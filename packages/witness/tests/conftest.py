@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -87,8 +88,10 @@ class SmallLog:
 class Served:
     """A witness process; `post` and `get` give (status, content type, body)."""
 
-    def __init__(self, folder: Path, port: int, *options: str) -> None:
-        self.folder, self.port = folder, port
+    def __init__(
+        self, folder: Path, port: int, *options: str, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.folder, self.port, self._tls = folder, port, tls
         self._options = options
         self.start()
 
@@ -129,7 +132,13 @@ class Served:
         return self._call("GET", path, None)
 
     def _call(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection: http.client.HTTPConnection
+        if self._tls is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        else:
+            connection = http.client.HTTPSConnection(
+                "localhost", self.port, timeout=30, context=self._tls
+            )
         try:
             connection.request(method, path, body)
             answer = connection.getresponse()
@@ -170,8 +179,8 @@ def serve(folder: Path) -> Iterator[Callable[..., Served]]:
     """Start witnesses on free ports; all of them are ended after the test."""
     running: list[Served] = []
 
-    def call(*options: str) -> Served:
-        running.append(Served(folder, free_port(), *options))
+    def call(*options: str, tls: ssl.SSLContext | None = None) -> Served:
+        running.append(Served(folder, free_port(), *options, tls=tls))
         return running[-1]
 
     yield call

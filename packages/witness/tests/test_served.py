@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from indelible_verify import Key, parse_note, verify_note
 from indelible_witness.main import main
@@ -182,3 +188,24 @@ def test_other_methods_and_paths_are_refused(served: Any) -> None:
 def test_health_says_who_it_is(served: Any) -> None:
     status, _, body = served.get("/healthz")
     assert (status, json.loads(body)["name"]) == (200, "witness.test/w1")
+
+
+def test_tls_is_served(serve: Callable[..., Any], small: Any, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "tls.pem", tmp_path / "tls.key"
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .sign(private, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    certificate.write_bytes(signed.public_bytes(pem))
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key.write_bytes(private.private_bytes(pem, *plain))
+    trusting = ssl.create_default_context(cafile=certificate)
+    served = serve("--tls-cert", str(certificate), "--tls-key", str(key), tls=trusting)
+    assert served.post(small.request(0, 5))[0] == 200

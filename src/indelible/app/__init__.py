@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from indelible.app.local import OpenedFolder
     from indelible.app.setup import InitResult
     from indelible.base.settings import Settings
+    from indelible.ledger.fsck import FsckReport
+    from indelible.ledger.verify import VerifyReport
 
 Advance = Callable[[int, int], None]
 
@@ -42,3 +44,30 @@ def open_local(data: Path, recorded: bool = True) -> OpenedFolder:
     from indelible.app.local import OpenedFolder
 
     return OpenedFolder(data)
+
+
+def verify_folder(
+    data: Path, *, from_index: int | None = None, to_index: int | None = None,
+    quick: bool = False, against: Path | None = None, verification_policy: Path | None = None,
+    progress: Advance | None = None,
+) -> VerifyReport:
+    """Is what lies in a folder what was signed? Only reads; see `app.checking`."""
+    from indelible.app.checking import verify_folder as verify
+
+    return verify(
+        data, from_index=from_index, to_index=to_index, quick=quick, against=against,
+        verification_policy=verification_policy, progress=progress or _silent,
+    )
+
+
+def fsck_folder(
+    data: Path, *, columns: bool = False, progress: Advance | None = None
+) -> FsckReport:
+    """Is a folder whole? Only reads; see `app.fscking`."""
+    from indelible.app.fscking import fsck_folder as check
+
+    return check(data, columns=columns, progress=progress or _silent)
+
+
+def _silent(_done: int, _total: int) -> None:
+    return

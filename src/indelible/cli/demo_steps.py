@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -16,16 +16,16 @@ import msgspec
 from indelible.base.clock import monotonic
 from indelible.base.errors import IndelibleError
 from indelible.cli.check import Run
-from indelible.cli.client import Client, Reach, connect
+from indelible.cli.client import Client, Params, Reach, connect
 from indelible.cli.keys import KeysAnswer
 from indelible.cli.output import decode
 from indelible.cli.progress import progress
 from indelible.cli.token import Created
+from indelible.ingest.importer import batches_of
 from indelible.query.model import SearchPage
 from indelible.server.rooms import Status
 
 SOURCE = "hospital"
-BATCH = 1_000
 _IN_FLIGHT = 4
 _POLL_SECONDS = 0.1
 TOKENS = (("admin", "demo-admin"), ("writer", SOURCE), ("reader", "demo-reader"),
@@ -61,38 +61,21 @@ def make_tokens(ledger: Path, folder: Path) -> dict[str, Path]:
     return files
 
 
-def batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Lines in groups of `BATCH`."""
-    rest = iter(lines)
-    while group := list(islice(rest, BATCH)):
-        yield group
-
-
 def load(client: Client, lines: Sequence[bytes]) -> Loaded:
     """Send a history as backfill, several batches in flight; every answer is looked at."""
+    batches = list(batches_of(io.BytesIO(b"\n".join(lines)), "history"))
     began, done = monotonic(), 0
-    params = {"parser": "native", "backfill": True, "line_ids": False}
     with progress("loading") as advance, ThreadPoolExecutor(_IN_FLIGHT) as pool:
-        waiting: list[tuple[int, Future[bytes]]] = []
-
-        def settle() -> None:
-            nonlocal done
-            count, future = waiting.pop(0)
-            _require(future.result(), count)
-            done += count
+        for batch, raw in zip(batches, pool.map(lambda b: _send(client, b.body), batches),
+                              strict=True):
+            _require(raw, batch.count)
+            done += batch.count
             advance(done, len(lines))
-
-        for group in batches(lines):
-            body = b"\n".join(group)
-            waiting.append((len(group), pool.submit(_send, client, body, params)))
-            if len(waiting) > _IN_FLIGHT:
-                settle()
-        while waiting:
-            settle()
     return Loaded(events=done, seconds=monotonic() - began)
 
 
-def _send(client: Client, body: bytes, params: dict[str, str | int | bool | None]) -> bytes:
+def _send(client: Client, body: bytes) -> bytes:
+    params: Params = {"parser": "native", "backfill": True}
     headers = {"content-type": "application/x-ndjson"}
     return client.post("/v1/import", content=body, params=params, headers=headers)
 

@@ -41,15 +41,29 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[object, object, T]) -> T:
-        """The coroutine's result, or its exception."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+        """The coroutine's result, or its exception; Ctrl-C here cancels it there."""
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
 
     def close(self) -> None:
-        """Stop the loop and wait for its thread."""
+        """End what still runs, stop the loop and wait for its thread."""
+        self.run(_end_the_others())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_FAREWELL_SECONDS)
         if not self._thread.is_alive():
             self.loop.close()
+
+
+async def _end_the_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=_FAREWELL_SECONDS)
 
 
 class _Exchange:

@@ -47,7 +47,7 @@ class Output:
 
     def paint(self, text: str, color: str | None, *, bold: bool = False) -> str:
         """`text` in a colour where colours are welcome."""
-        return click.style(text, fg=color, bold=bold) if self.color and (color or bold) else text
+        return click.style(text, fg=color, bold=bold or None) if self.color and text else text
 
     def verdict(self, verdict: str) -> str:
         """A verdict in its colour."""

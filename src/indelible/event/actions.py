@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from indelible.base.limits import ACTION_CHARS
 from indelible.event import aws_catalogue as aws
-from indelible.event.catalogue import VERBS
+from indelible.event.catalogue import PASTS, VERBS
 from indelible.event.model import Operation
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -48,6 +48,8 @@ def present_of(word: str) -> str:
     """The catalogue's verb that `word` is, in the present, or '' when it is none."""
     if word in VERBS:
         return word
+    if word in PASTS:
+        return PASTS[word]
     if not word.endswith("ed"):
         return ""
     stem = word[:-2]

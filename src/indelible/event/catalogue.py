@@ -60,26 +60,23 @@ _VERBS: Final[dict[Operation, str]] = {
 }
 
 _IRREGULAR: Final = """
-    sent=send read=read written=write wrote=write ran=run made=make built=build got=get seen=see
-    found=find gave=give given=give taken=receive left=leave paid=pay shown=show chosen=select
-    bound=bind split=split put=put set=set reset=reset held=hold logged_in=login
+    sent=send written=write wrote=write ran=run made=make built=build got=get seen=see
+    found=find gave=give given=give left=leave paid=pay shown=show chosen=select
+    bound=bind unbound=unbind logged_in=login
     signed_in=login logged_out=logout signed_out=logout logged_on=login logged_off=logout
     signed_up=signup backed_up=backup turned_on=turn_on turned_off=turn_off set_up=set_up
     login_failed=login failed_login=login login_succeeded=login withdrew=withdraw
-    withdrawn=withdraw forgot=reset forgotten=reset taken_over=impersonate drawn=withdraw"""
+    withdrawn=withdraw"""
 
 
 def _table() -> dict[str, Operation]:
-    table: dict[str, Operation] = {}
-    for operation, words in _VERBS.items():
-        for word in words.split():
-            table[word] = operation
-    for pair in _IRREGULAR.split():
-        past, _, verb = pair.partition("=")
-        if verb in table:
-            table.setdefault(past, table[verb])
-    return table
+    return {word: operation for operation, words in _VERBS.items() for word in words.split()}
 
 
 VERBS: Final = _table()
 """Verb, in the present, to its operation class."""
+
+PASTS: Final = {
+    past: verb for past, _, verb in (pair.partition("=") for pair in _IRREGULAR.split())
+}
+"""Past forms that no rule gives, to their verb."""

@@ -10,15 +10,13 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
-from indelible.event.actions import present_of
+from indelible.event.actions import operation_of, present_of
 from indelible.event.model import StoredActor, StoredEvent, Target
 
 _LONG: Final = 80
 _SHOWN: Final = 2
 
-_PAST: Final = dict(
-    pair.split("=")
-    for pair in """
+_IRREGULAR: Final = """
     read=read write=wrote overwrite=overwrote get=got put=put set=set reset=reset send=sent
     resend=resent run=ran rerun=reran begin=began see=saw find=found give=gave take=took
     leave=left pay=paid bind=bound unbind=unbound build=built rebuild=rebuilt make=made
@@ -30,16 +28,20 @@ _PAST: Final = dict(
     flag=flagged unflag=unflagged swap=swapped plan=planned log=logged map=mapped
     transfer=transferred defer=deferred refer=referred commit=committed ship=shipped
     skip=skipped trim=trimmed strip=stripped zip=zipped unzip=unzipped wrap=wrapped
-    clear=cleared opt=opted""".split()
-)
+    clear=cleared opt=opted"""
+_PAST: Final = dict(pair.split("=") for pair in _IRREGULAR.split())
 _WHOLE: Final = {
     "login": ("sign in", "signed in"), "logout": ("sign out", "signed out"),
     "signup": ("sign up", "signed up"), "logon": ("sign in", "signed in"),
     "logoff": ("sign out", "signed out"), "signin": ("sign in", "signed in"),
     "signout": ("sign out", "signed out"), "backup": ("back up", "backed up"),
-    "setup": ("set up", "set up"), "login_failed": ("sign in", "signed in"),
-    "failed_login": ("sign in", "signed in"), "rollback": ("roll back", "rolled back"),
-    "occur": ("have", "had"),
+    "setup": ("set up", "set up"), "rollback": ("roll back", "rolled back"),
+    "occur": ("have", "had"), "lookup": ("look up", "looked up"),
+    "log_in": ("sign in", "signed in"),
+    "log_out": ("sign out", "signed out"), "sign_in": ("sign in", "signed in"),
+    "sign_out": ("sign out", "signed out"), "log_on": ("sign in", "signed in"),
+    "log_off": ("sign out", "signed out"), "back_up": ("back up", "backed up"),
+    "set_up": ("set up", "set up"), "sign_up": ("sign up", "signed up"),
 }
 _SESSION: Final = frozenset(("login", "logout"))
 
@@ -68,9 +70,9 @@ def sentence(event: StoredEvent) -> str:
 def _verbs(action: str) -> tuple[str, str, str]:
     """The verb in the present and the past, and what belongs behind its object."""
     last = action.rpartition(".")[2].replace("-", "_")
-    if last in _WHOLE:
-        present, past = _WHOLE[last]
-        return present, past, ""
+    whole = _WHOLE.get(present_of(last) or last)
+    if whole is not None:
+        return *whole, ""
     words = [word for word in last.split("_") if word] or [last]
     first = present_of(words[0]) or words[0]
     if len(words) > 1 and not present_of(words[0]) and present_of(words[-1]):
@@ -99,7 +101,7 @@ def _object(event: StoredEvent) -> str:
     if more:
         named.append(f"{more} more")
     listed = " and ".join(named) if len(named) < 3 else f"{', '.join(named[:-1])} and {named[-1]}"
-    if event.operation in _SESSION and parts[-1] in _WHOLE:
+    if event.operation in _SESSION and operation_of(event.action).value in _SESSION:
         return f"to {listed}" if listed else ""
     words = _safe(noun.replace("_", " "))
     if not listed:

@@ -27,6 +27,7 @@ _SPACE = re.compile(rb"(" + _STRING + rb")|[ \t\r\n]++")
 _BRACKETS = re.compile(_STRING + rb"|([\[{])|([\]}])")
 _NAME = rb'"([^"\\]*+(?:\\[\s\S][^"\\]*+)*+)"(?=[ \t\r\n]*+:)'
 _WALK = re.compile(_NAME + rb"|" + _STRING + rb"|([\[{])|([\]}])")
+_HUGE = re.compile(rb"[0-9]{309}")  # a double ends below 10^309
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|[\s\S])")
 
 _encode = msgspec.json.Encoder().encode
@@ -48,7 +49,8 @@ def compact(raw: bytes, field: str) -> bytes:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _look_closer(raw, field, JSON_DEPTH)
     kept = raw if again == raw else _SPACE.sub(rb"\1", raw)
-    if again == kept and raw.count(b"{") + raw.count(b"[") <= JSON_DEPTH:
+    shallow = raw.count(b"{") + raw.count(b"[") <= JSON_DEPTH
+    if again == kept and shallow and (len(raw) < 309 or _HUGE.search(raw) is None):
         return kept
     return _look_closer(raw, field, JSON_DEPTH)
 
@@ -92,16 +94,17 @@ def member_at(raw: bytes, at: int) -> str:
     return name
 
 
-def depth(raw: bytes) -> int:
-    """How deep arrays and objects nest in well-formed JSON text (a scalar is 0)."""
-    level = deepest = 0
+def deep_at(raw: bytes, most: int) -> int:
+    """The byte where JSON text, perhaps malformed, nests more than `most` deep, or -1."""
+    level = 0
     for found in _BRACKETS.finditer(raw):
         if found[1]:
             level += 1
-            deepest = max(deepest, level)
+            if level > most:
+                return found.start()
         elif found[2]:
             level -= 1
-    return deepest
+    return -1
 
 
 def lone_surrogate(raw: bytes) -> tuple[str, int] | None:
@@ -125,7 +128,7 @@ def _look_closer(raw: bytes, field: str, most: int) -> bytes:
         text = raw.decode()
     except UnicodeDecodeError as error:
         _refuse("bad_utf8", f"not UTF-8 at byte {error.start} of the value", field)
-    if depth(raw) > most:
+    if deep_at(raw, most) >= 0:
         _refuse("too_deep", f"arrays and objects nest more than {JSON_DEPTH} deep", field)
     half = lone_surrogate(raw)
     if half is not None:

@@ -27,13 +27,10 @@ from indelible.query.model import (
 from indelible.query.plan import bounds, whole
 from indelible.query.run import QueryEngine, shown
 from indelible.query.session import Session
-from indelible.query.sql import Sql, column_of
+from indelible.query.sql import TARGETS, column_of, label_value
+from indelible.query.sql_parts import Sql
+from indelible.query.text_sql import elements
 
-_TARGETS = {
-    "target": ("target_id", "more_target_ids"),
-    "target.type": ("target_type", "more_target_types"),
-    "target.name": ("target_name", "more_target_names"),
-}
 _FIXED = {"minute": "1m", "hour": "1h", "day": "1d"}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _WEEK_US = 7 * 86_400_000_000
@@ -66,20 +63,23 @@ class _Numbers(Protocol):
 
 def _values(field: str, session: _Numbers) -> tuple[Sql, bool]:
     """A field as an expression, and whether that is a list. Raises `QueryError` when unknown."""
-    if field in _TARGETS:
-        first, more = _TARGETS[field]
-        listed = f"CASE WHEN {first} IS NULL THEN [] ELSE [{first}] END"
-        if field == "target.name":
-            return Sql(f"list_distinct(list_concat({listed}, coalesce({more}, [])))"), True
-        several = f"list_distinct(list_concat([{first}], {more}))"
-        return Sql(f"CASE WHEN more_targets THEN {several} ELSE {listed} END"), True
+    if field in TARGETS:
+        first, member = TARGETS[field]
+        one = f"CASE WHEN {first} IS NULL THEN [] ELSE [{first}] END"
+        others = elements("further", member)
+        if member == "name":
+            others = f"list_filter({others}, lambda x: x <> '')"
+        return Sql(
+            f"CASE WHEN further IS NULL THEN {one} "
+            f"ELSE list_distinct(list_concat({one}, {others})) END"
+        ), True
     if field in FIELDS:
+        column = column_of(field)
         if FIELDS[field].many:
-            return Sql(f"list_distinct({column_of(field)})"), True
-        return Sql(column_of(field)), False
+            return Sql(f"list_distinct({elements(column)})"), True
+        return Sql(column), False
     if field.startswith(LABEL):
-        key = field[len(LABEL) :].replace("~", "~0").replace("/", "~1")
-        return Sql("json_extract_string(labels, ?)", ("/" + key,)), False
+        return label_value(field), False
     if field.startswith(DATA):
         call = Sql("list_distinct(values_of_data(data, ?))", (session.number_of_field(field),))
         return call, True

@@ -20,7 +20,7 @@ from indelible.event.model import StoredEvent
 from indelible.query.model import ExportRequest, Row
 from indelible.query.run import QueryEngine, row_of
 from indelible.query.session import Session
-from indelible.query.sql import Sql
+from indelible.query.sql_parts import Sql
 from indelible.store.columns import ColumnBuilder
 
 Found = tuple[int, StoredEvent, bytes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, UnsetType
 
 from indelible.base.errors import QueryError
 from indelible.event.model import Change, StoredEvent
@@ -67,14 +67,10 @@ def _touches(kind: str, name: str) -> Predicate:
 def _shown(change: Change) -> HistoryChange:
     return HistoryChange(
         path=change.path,
-        op="" if isinstance(change.op, msgspec.UnsetType) else change.op.value,
-        before=_raw(change.before),
-        after=_raw(change.after),
+        op="" if isinstance(change.op, UnsetType) else change.op.value,
+        before=change.before,
+        after=change.after,
     )
-
-
-def _raw(value: Raw | msgspec.UnsetType) -> Raw:
-    return Raw() if isinstance(value, msgspec.UnsetType) else value
 
 
 def state_at(
@@ -112,8 +108,7 @@ def _apply(
         if not about or event.outcome in _UNDONE:
             continue
         for change in event.changes:
-            after = _raw(change.after)
-            if bytes(after):
-                state[change.path] = after.copy()
-            else:
+            if isinstance(change.after, UnsetType):
                 state.pop(change.path, None)
+            else:
+                state[change.path] = change.after.copy()

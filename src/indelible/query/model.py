@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from indelible.event.predicate import EVERYTHING, Predicate
 
@@ -72,7 +72,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     severity: str = ""
     flags: list[str] = []
     values: dict[str, list[Value]] = {}
-    event: Raw = Raw()
+    event: Raw | UnsetType = UNSET
 
 
 class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,8 +175,8 @@ class HistoryChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     path: str
     op: str = ""
-    before: Raw = Raw()
-    after: Raw = Raw()
+    before: Raw | UnsetType = UNSET
+    after: Raw | UnsetType = UNSET
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,8 @@ import msgspec
 from indelible.base.errors import BadRequest
 from indelible.event.predicate import All, AnyOf, Op, Predicate, Term
 from indelible.query.model import Selection
-from indelible.query.sql import Deciders, Sql, condition, joined, negated, target_conditions
+from indelible.query.sql import Deciders, condition, target_conditions
+from indelible.query.sql_parts import Sql, joined, negated
 from indelible.store.column_file import ColumnFile
 
 NEEDLES = ("actor", "onbehalf", "target", "session", "request", "id")
@@ -122,7 +123,7 @@ def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
 def _sides(part: Predicate, deciders: Deciders) -> list[Sql]:
     if isinstance(part, Term) and part.op is Op.EQ and part.field in NEEDLES and part.values:
         if part.field == "target":
-            return list(target_conditions(part))
+            return target_conditions(part)
         return [condition(part, deciders)]
     if isinstance(part, AnyOf) and len(part.children) <= _SPLIT_MOST:
         found = [_sides(child, deciders) for child in part.children]

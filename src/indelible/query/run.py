@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from indelible.base.clock import rfc3339
 from indelible.base.errors import BadRequest
@@ -20,7 +20,7 @@ from indelible.query.corpus import Corpus
 from indelible.query.model import Paged, Row, SearchPage, SearchRequest, Selection, Value
 from indelible.query.plan import Position, digest_of, encode_cursor, resume, waves
 from indelible.query.session import Reader, Session
-from indelible.query.sql import Sql
+from indelible.query.sql_parts import Sql
 
 Keep = Callable[[StoredEvent], bool]
 Found = tuple[int, StoredEvent, bytes]
@@ -195,7 +195,7 @@ def row_of(
         severity=event.severity,
         flags=event.flags,
         values={name: shown_values(name, index, event) for name in columns},
-        event=Raw(body) if full else Raw(),
+        event=Raw(body) if full else UNSET,
     )
 
 

@@ -22,7 +22,8 @@ from indelible.query.corpus import Corpus, View, look
 from indelible.query.decider import DeciderTable, QueryDeciders
 from indelible.query.model import Selection
 from indelible.query.plan import branches, pruned, whole
-from indelible.query.sql import Sql, condition, joined
+from indelible.query.sql import condition
+from indelible.query.sql_parts import Sql, joined
 from indelible.store.column_file import ColumnFile, expected_header
 from indelible.store.piece_files import PROTOCOL, PieceFiles
 

@@ -8,24 +8,14 @@ as a function of the query (`query.decider`), only for rows that the cheaper con
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from indelible.event.evaluate import DATA, LABEL, RAW, compiled
 from indelible.event.fields import FIELDS, FieldType, Value, ip_key, ip_range
 from indelible.event.paths import split_path
 from indelible.event.predicate import All, AnyOf, Changed, Not, Op, Predicate, Term, Text
-from indelible.event.text import TEXT_PARTS, fold
-
-CHEAP, CALLED, FETCHED = 0, 1, 2
-
-
-class Sql(NamedTuple):
-    """A piece of SQL, its parameters in order, and what deciding it costs."""
-
-    text: str
-    values: tuple[object, ...] = ()
-    cost: int = CHEAP
+from indelible.query.sql_parts import CALLED, FETCHED, Sql, guarded, joined, negated
+from indelible.query.text_sql import contains, mentions, quoted, some_element, text_condition
 
 
 class Deciders(Protocol):
@@ -36,8 +26,6 @@ class Deciders(Protocol):
         ...
 
 
-TRUE, FALSE = Sql("TRUE"), Sql("FALSE")
-
 _COLUMN = {
     "actor": "actor_id",
     "actor.type": "actor_type",
@@ -46,62 +34,25 @@ _COLUMN = {
     "flag": "flags",
     "subject": "subjects",
 }
-_TARGET = {
-    "target": ("target_id", "more_target_ids"),
-    "target.type": ("target_type", "more_target_types"),
-    "target.name": ("target_name", "more_target_names"),
+TARGETS = {
+    "target": ("target_id", "id"),
+    "target.type": ("target_type", "type"),
+    "target.name": ("target_name", "name"),
 }
-_TEXT_COLUMNS: dict[str, tuple[str, ...]] = {
-    "target_types": ("target_type", "more_target_types"),
-    "target_ids": ("target_id", "more_target_ids"),
-    "target_names": ("target_name", "more_target_names"),
-}
+"""Field to the first target's column and the others' member in `further`."""
 _SIGN = {Op.EQ: "=", Op.GE: ">=", Op.GT: ">", Op.LE: "<=", Op.LT: "<"}
+_SUBSTRINGS = (Op.EQ, Op.PREFIX, Op.CONTAINS)
 
 
 def column_of(field: str) -> str:
     """The column of a plain field with one column."""
-    return _quoted(_COLUMN.get(field, field))
+    return quoted(_COLUMN.get(field, field))
 
 
-def _quoted(column: str) -> str:
-    return f'"{column}"'
-
-
-def joined(word: str, parts: Iterable[Sql]) -> Sql:
-    """Conditions joined by AND or OR; none at all is TRUE for AND, FALSE for OR.
-
-    With AND the cheap ones guard the costly ones, which see only the rows that are left.
-    """
-    held = sorted(parts, key=lambda part: part.cost)
-    if not held:
-        return TRUE if word == "AND" else FALSE
-    if len(held) == 1:
-        return held[0]
-    cheap = [part for part in held if part.cost == held[0].cost]
-    text = f" {word} ".join(f"({part.text})" for part in cheap)
-    first = Sql(text, tuple(v for part in cheap for v in part.values), held[0].cost)
-    rest = held[len(cheap) :]
-    if not rest:
-        return first
-    then = joined(word, rest)
-    if word == "AND":
-        return _guarded(first, then)
-    case = f"CASE WHEN ({first.text}) THEN TRUE ELSE ({then.text}) END"
-    return Sql(case, first.values + then.values, then.cost)
-
-
-def _guarded(guard: Sql, costly: Sql) -> Sql:
-    """Both; a cheap guard also stands alone, so that files and row groups are pruned by it."""
-    case = f"CASE WHEN ({guard.text}) THEN ({costly.text}) ELSE FALSE END"
-    if guard.cost > CHEAP:
-        return Sql(case, guard.values + costly.values, costly.cost)
-    return Sql(f"({guard.text}) AND {case}", guard.values * 2 + costly.values, costly.cost)
-
-
-def negated(part: Sql) -> Sql:
-    """The complement: what is not TRUE, NULL included."""
-    return Sql(f"({part.text}) IS NOT TRUE", part.values, part.cost)
+def label_value(field: str) -> Sql:
+    """The value of `label.KEY`."""
+    key = field[len(LABEL) :].replace("~", "~0").replace("/", "~1")
+    return Sql("json_extract_string(labels, ?)", ("/" + key,))
 
 
 def condition(predicate: Predicate, deciders: Deciders) -> Sql:
@@ -130,108 +81,72 @@ def _of(predicate: Predicate, deciders: Deciders) -> Sql:
 
 
 def _term(term: Term, deciders: Deciders) -> Sql:
-    if term.field in _TARGET:
-        first, more = target_conditions(term)
-        return joined("OR", [first, more])
+    if term.field in TARGETS:
+        return joined("OR", target_conditions(term))
     if term.field in FIELDS:
         field = FIELDS[term.field]
-        if field.many:
-            listed = _list_test(column_of(term.field), term)
-            return delegated(listed) if term.field == "onbehalf" else listed
-        return _test(column_of(term.field), (), term, field.type)
+        column = Sql(column_of(term.field))
+        return _listed(column.text, "", term) if field.many else _test(column, term, field.type)
     if term.field.startswith(LABEL):
-        key = term.field[len(LABEL) :].replace("~", "~0").replace("/", "~1")
-        return _test("json_extract_string(labels, ?)", ("/" + key,), term, FieldType.TEXT)
+        return _test(label_value(term.field), term, FieldType.TEXT)
     if term.field.startswith(DATA):
         return _data(term, deciders)
     assert term.field == RAW
     call = Sql('decide_body("index", ?)', (deciders.number(term),), FETCHED)
-    return _guarded(Sql('"foreign"'), call)
+    return guarded(Sql('"foreign"'), call)
 
 
-def target_conditions(term: Term) -> tuple[Sql, Sql]:
-    """A term on targets as (the first target matches, a further one does).
+def target_conditions(term: Term) -> list[Sql]:
+    """A term on targets as [the first target matches, a further one does].
 
     Apart, because only the plain column of the first has a Bloom filter that can prune.
     """
-    column, more = _TARGET[term.field]
-    first = _test(column, (), term, FieldType.TEXT)
-    further = _list_test(more, term)
-    return first, Sql(f"more_targets AND ({further.text})", further.values)
+    column, member = TARGETS[term.field]
+    return [_test(Sql(column), term, FieldType.TEXT), _listed("further", member, term)]
 
 
-def delegated(listed: Sql) -> Sql:
-    """A test of `onbehalf` that first asks the flag: most events have nobody behind them."""
-    return Sql(f"delegated AND ({listed.text})", listed.values)
+def _listed(column: str, member: str, term: Term) -> Sql:
+    """A term on the strings of a JSON array. An empty name is no value, an empty id is one."""
+    if term.op is Op.PRESENT and member != "name":
+        return Sql(f"{column} IS NOT NULL")
+    needles: list[Sql] = []
+    if term.op in _SUBSTRINGS:
+        needles.append(_any_spelled(column, term))
+    test = _test(Sql("x"), term, FieldType.TEXT)
+    if member == "name":
+        test = joined("AND", [test, Sql("x <> ''")])
+    return some_element(column, member, needles, test)
 
 
-def _test(column: str, before: tuple[object, ...], term: Term, kind: FieldType) -> Sql:
-    """Any of the values compares with the expression `column`, whose parameters are `before`."""
-    if term.op is Op.PRESENT:
-        return Sql(f"{column} IS NOT NULL", before)
-    if term.op is Op.EQ and kind is not FieldType.IP and term.values:
-        if len(term.values) == 1:
-            return Sql(f"{column} = ?", (*before, term.values[0]))
-        marks = ", ".join("?" * len(term.values))
-        return Sql(f"{column} IN ({marks})", (*before, *term.values))
-    return joined("OR", [_compared(column, before, term.op, value, kind) for value in term.values])
-
-
-def _compared(
-    column: str, before: tuple[object, ...], op: Op, value: Value, kind: FieldType
-) -> Sql:
-    if kind is FieldType.IP:
-        if op is Op.EQ:
-            return Sql(f"{column} BETWEEN ? AND ?", (*before, *ip_range(str(value))))
-        return Sql(f"{column} {_SIGN[op]} ?", (*before, ip_key(str(value))))
-    if op is Op.PREFIX:
-        return Sql(f"starts_with({column}, ?)", (*before, value))
-    if op is Op.CONTAINS:
-        return contains(column, str(value), before)
-    return Sql(f"{column} {_SIGN[op]} ?", (*before, value))
-
-
-def contains(column: str, value: str, before: tuple[object, ...] = ()) -> Sql:
-    """Case-insensitive substring; DuckDB's `lower` is `fold` (a test compares every character)."""
-    wanted = fold(value)
-    if wanted.isascii() and wanted == wanted.upper():
-        return Sql(f"contains({column}, ?)", (*before, wanted))
-    return Sql(f"contains(lower({column}), ?)", (*before, wanted))
-
-
-def _list_test(column: str, term: Term) -> Sql:
-    if term.op is Op.PRESENT:
-        return Sql(f"len({column}) > 0")
-    if term.op is Op.EQ:
-        return Sql(f"list_has_any({column}, ?::VARCHAR[])", (list(term.values),))
-    inner = _test("x", (), term, FieldType.TEXT)
-    return Sql(f"len(list_filter({column}, lambda x: {inner.text})) > 0", inner.values)
-
-
-def text_condition(value: str) -> Sql:
-    """Any part of `event.text.TEXT_PARTS` contains `value`."""
-    if value == "":
-        return TRUE
-    parts = []
-    for part in TEXT_PARTS:
-        for column in _TEXT_COLUMNS.get(part, (part,)):
-            if column.startswith("more_"):
-                test = contains("x", value)
-                inside = f"len(list_filter({column}, lambda x: {test.text})) > 0"
-                parts.append(Sql(f"more_targets AND {inside}", test.values))
-            else:
-                parts.append(contains(_quoted(column), value))
+def _any_spelled(column: str, term: Term) -> Sql:
+    """The text of the column holds one of the values."""
+    if term.op is Op.CONTAINS:
+        return joined("OR", [contains(column, str(value)) for value in term.values])
+    parts = [Sql(f"contains({column}, ?)", (str(value),)) for value in term.values]
     return joined("OR", parts)
 
 
-def _mentions(column: str, needles: list[Sql]) -> Sql:
-    """The JSON text may hold all of these: it does, or it has escapes that might spell them.
+def _test(column: Sql, term: Term, kind: FieldType) -> Sql:
+    """Any of the values compares with the expression `column`."""
+    if term.op is Op.PRESENT:
+        return Sql(f"{column.text} IS NOT NULL", column.values)
+    if term.op is Op.EQ and kind is not FieldType.IP and len(term.values) > 1:
+        marks = ", ".join("?" * len(term.values))
+        return Sql(f"{column.text} IN ({marks})", (*column.values, *term.values))
+    return joined("OR", [_compared(column, term.op, value, kind) for value in term.values])
 
-    A text that needs escapes in JSON brings a backslash with it, so this never says no wrongly.
-    """
-    if not needles:
-        return Sql(f"{column} IS NOT NULL")
-    return joined("OR", [joined("AND", needles), Sql(f"contains({column}, '\\')")])
+
+def _compared(column: Sql, op: Op, value: Value, kind: FieldType) -> Sql:
+    text, before = column.text, column.values
+    if kind is FieldType.IP:
+        if op is Op.EQ:
+            return Sql(f"{text} BETWEEN ? AND ?", (*before, *ip_range(str(value))))
+        return Sql(f"{text} {_SIGN[op]} ?", (*before, ip_key(str(value))))
+    if op is Op.PREFIX:
+        return Sql(f"starts_with({text}, ?)", (*before, value))
+    if op is Op.CONTAINS:
+        return contains(text, str(value), before)
+    return Sql(f"{text} {_SIGN[op]} ?", (*before, value))
 
 
 def _data(term: Term, deciders: Deciders) -> Sql:
@@ -240,23 +155,19 @@ def _data(term: Term, deciders: Deciders) -> Sql:
         for segment in split_path(term.field[len(DATA) :])
         if not segment.isdigit()
     ]
-    if term.op in (Op.EQ, Op.PREFIX, Op.CONTAINS):
-        needles.append(joined("OR", [contains("data", str(value)) for value in term.values]))
+    if term.op in _SUBSTRINGS:
+        needles.append(_any_spelled("data", term))
     call = Sql("decide_data(data, ?)", (deciders.number(term),), CALLED)
-    return _guarded(_mentions("data", needles), call)
+    return guarded(mentions("data", needles), call)
 
 
 def _changed(wanted: Changed, deciders: Deciders) -> Sql:
-    needles = [
-        contains("changes", value)
-        for value in (wanted.before, wanted.after)
-        if value is not None
-    ]
-    guard = _mentions("changes", needles)
+    asked = [value for value in (wanted.before, wanted.after) if value is not None]
+    guard = mentions("changes", [Sql("contains(changes, ?)", (value,)) for value in asked])
     if wanted.path is not None:
-        path = Sql("list_contains(change_paths, ?)", (wanted.path,))
-        guard = joined("AND", [path, guard])
-        if wanted.before is None and wanted.after is None:
-            return path
+        path = Term(field="change", op=Op.EQ, values=(wanted.path,))
+        guard = joined("AND", [_listed("change_paths", "", path), guard])
+        if not asked:
+            return guard
     call = Sql("decide_changes(changes, ?)", (deciders.number(wanted),), CALLED)
-    return _guarded(guard, call)
+    return guarded(guard, call)

@@ -31,23 +31,34 @@ async def read_body(
     `declared` is the Content-Length header: a request that says it is too large is refused before
     it is read.
     """
-    if declared and (not declared.isdigit() or int(declared) > limit):
-        raise TooLarge(f"the request announces {declared.decode('latin-1')} bytes of {limit}")
+    size = _declared(declared, limit)
     try:
         async with asyncio.timeout(REQUEST_SECONDS):
             message = await receive()
             if message["type"] != "http.request":
                 return None
             first: bytes = message["body"]
-            if not message.get("more_body", False):
-                if len(first) > limit:
-                    raise TooLarge(f"the request has more than {limit} bytes")
+            if len(first) > limit:
+                raise TooLarge(f"the request has more than {limit} bytes")
+            if len(first) == size or not message.get("more_body", False):
                 return first
             return await _read_on(receive, first, limit)
     except TimeoutError as error:
         raise SlowSender(
             f"the request did not arrive whole within {REQUEST_SECONDS} seconds"
         ) from error
+
+
+def _declared(header: bytes, limit: int) -> int:
+    """The Content-Length, -1 when there is none; raises TooLarge."""
+    if not header:
+        return -1
+    if not header.isdigit() or len(header) > 19:
+        raise BadRequest("the Content-Length is not a number", field="Content-Length")
+    size = int(header)
+    if size > limit:
+        raise TooLarge(f"the request announces {size} bytes; {limit} are taken")
+    return size
 
 
 async def _read_on(receive: Receive, first: bytes, limit: int) -> bytes | None:

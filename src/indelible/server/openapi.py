@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 import indelible
-from indelible.access import PERMISSIONS, Permission, Role
+from indelible.access import GRANTABLE, PERMISSIONS, Permission
 from indelible.server.call import Call, encoded
 from indelible.server.route import Access, Parameter, Route
 from indelible.server.schemas import Schema, describe
@@ -83,7 +83,7 @@ def _content(kind: object, of: dict[type, Schema]) -> Schema:
 
 def _operation(route: Route, of: dict[type, Schema]) -> Schema:
     open_to_all = route.access is Access.OPEN
-    able = [role.value for role in Role if route.permission in PERMISSIONS[role]]
+    able = [role.value for role in GRANTABLE if route.permission in PERMISSIONS[role]]
     operation: Schema = {
         "operationId": route.name,
         "summary": route.summary,

@@ -40,6 +40,7 @@ _ENCODING = {
     "trace": "DELTA_LENGTH_BYTE_ARRAY",
     "data": "DELTA_LENGTH_BYTE_ARRAY",
     "changes": "DELTA_LENGTH_BYTE_ARRAY",
+    "target_name": "DELTA_LENGTH_BYTE_ARRAY",
 }
 
 
@@ -64,10 +65,10 @@ def expected_header(file: ColumnFile) -> dict[str, HeaderValue]:
     return {"format": FORMAT, "file": file.file_id, "first": file.first, "end": file.end}
 
 
-def _leaves(schema: pa.Schema) -> list[str]:
-    """Parquet paths of the columns that take a dictionary."""
+def _with_dictionary(schema: pa.Schema) -> list[str]:
+    """The columns that take a dictionary."""
     return [
-        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+        field.name
         for field in schema
         if field.name not in _ENCODING and not pa.types.is_boolean(field.type)
     ]
@@ -145,7 +146,7 @@ def write_column_tables(
                     SCHEMA,
                     compression="zstd",
                     compression_level=level,
-                    use_dictionary=_leaves(SCHEMA),
+                    use_dictionary=_with_dictionary(SCHEMA),
                     column_encoding=_ENCODING,
                     write_page_index=True,
                     bloom_filter_options=_blooms(group),

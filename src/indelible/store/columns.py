@@ -1,11 +1,13 @@
 """Columns: one row an event, made from bodies, kept as encrypted Parquet. Disposable.
 
 `SCHEMA` is what a column file and the tail hold. Absent values are NULL. The first target stands
-in plain columns, so that its Bloom filter serves searches; further ones in the `more_target_*`
-lists, told by `more_targets`. Parts that may be any JSON (`data`, `changes`, `labels`, `reason`,
-`why`, `auth`) stand as their exact JSON text. `raw` is not here: it is in evidence only, and
-`foreign` says that there is one. Times are microseconds since 1970 UTC; an event without a time has
-the received one. `ip` is `event.fields.ip_key`.
+in plain columns, so that its Bloom filter serves searches; the others in `further`, a JSON array of
+{type, id, name}. Parts that may be any JSON (`data`, `changes`, `labels`, `reason`, `why`, `auth`)
+stand as their exact JSON text. Fields of several texts (`onbehalf`, `change_paths`, `subjects`,
+`flags`) are JSON arrays of strings: as text they take dictionaries and are searched 3 to 20 times
+faster than Parquet lists. `raw` is not here: it is in evidence only, and `foreign` says that there
+is one. Times are microseconds since 1970 UTC; an event without a time has the received one. `ip` is
+`event.fields.ip_key`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from indelible.event.fields import ip_key
 from indelible.event.model import StoredSource, Via
 
 _BLOCK = 1_024  # rows decoded at once: more fall out of the processor's cache (6 us against 9)
-_TEXT, _LIST, _INT, _BOOL = pa.string(), pa.list_(pa.string()), pa.int64(), pa.bool_()
+_TEXT, _INT, _BOOL = pa.string(), pa.int64(), pa.bool_()
 
 
 class _Actor(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +39,7 @@ class _Actor(msgspec.Struct, frozen=True, gc=False):
     on_behalf_of: tuple[_Actor, ...] = ()
 
 
-class _Target(msgspec.Struct, frozen=True, gc=False):
+class _Target(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     type: str = ""
     id: str = ""
     name: str = ""
@@ -86,6 +88,7 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
 
 _rows = msgspec.json.Decoder(_Row)
 _paths = msgspec.json.Decoder(list[_Changed])
+_encode = msgspec.json.Encoder().encode
 _Rows = Sequence[_Row]
 
 
@@ -110,16 +113,9 @@ def _said(raw: Raw) -> bytes | None:
     return None if text in (b"", b"{}", b"[]") else text
 
 
-def _change_paths(row: _Row) -> list[str] | None:
-    text = bytes(row.changes)
-    return [change.path for change in _paths.decode(text)] if text else None
-
-
-def _more(rows: _Rows, name: str) -> list[list[str | None] | None]:
-    return [
-        [getattr(target, name) for target in r.targets[1:]] if len(r.targets) > 1 else None
-        for r in rows
-    ]
+def _change_paths(row: _Row) -> bytes | None:
+    text = _said(row.changes)
+    return None if text is None else _encode([change.path for change in _paths.decode(text)])
 
 
 _SINGLE: dict[str, tuple[pa.DataType, Callable[[_Rows], list[object]]]] = {
@@ -133,10 +129,11 @@ _SINGLE: dict[str, tuple[pa.DataType, Callable[[_Rows], list[object]]]] = {
     "actor_email": (_TEXT, lambda rows: [r.actor.email or None for r in rows]),
     "session": (_TEXT, lambda rows: [r.actor.session or None for r in rows]),
     "auth": (_TEXT, lambda rows: [_said(r.actor.auth) for r in rows]),
-    "delegated": (_BOOL, lambda rows: [bool(r.actor.on_behalf_of) for r in rows]),
     "onbehalf": (
-        _LIST,
-        lambda rows: [_behind(r.actor) if r.actor.on_behalf_of else None for r in rows],
+        _TEXT,
+        lambda rows: [
+            _encode(_behind(r.actor)) if r.actor.on_behalf_of else None for r in rows
+        ],
     ),
     "target_type": (_TEXT, lambda rows: [r.targets[0].type if r.targets else None for r in rows]),
     "target_id": (_TEXT, lambda rows: [r.targets[0].id if r.targets else None for r in rows]),
@@ -144,14 +141,9 @@ _SINGLE: dict[str, tuple[pa.DataType, Callable[[_Rows], list[object]]]] = {
         _TEXT,
         lambda rows: [(r.targets[0].name or None) if r.targets else None for r in rows],
     ),
-    "more_targets": (_BOOL, lambda rows: [len(r.targets) > 1 for r in rows]),
-    "more_target_types": (_LIST, lambda rows: list(_more(rows, "type"))),
-    "more_target_ids": (_LIST, lambda rows: list(_more(rows, "id"))),
-    "more_target_names": (
-        _LIST,
-        lambda rows: [
-            [t.name for t in r.targets[1:] if t.name] if len(r.targets) > 1 else None for r in rows
-        ],
+    "further": (
+        _TEXT,
+        lambda rows: [_encode(r.targets[1:]) if len(r.targets) > 1 else None for r in rows],
     ),
     "ip": (_TEXT, lambda rows: [_ip_or_none(r.origin.ip) if r.origin.ip else None for r in rows]),
     "host": (_TEXT, lambda rows: [r.origin.host or None for r in rows]),
@@ -169,11 +161,11 @@ _SINGLE: dict[str, tuple[pa.DataType, Callable[[_Rows], list[object]]]] = {
     "reason": (_TEXT, lambda rows: [_said(r.reason) for r in rows]),
     "labels": (_TEXT, lambda rows: [_said(r.labels) for r in rows]),
     "changes": (_TEXT, lambda rows: [_said(r.changes) for r in rows]),
-    "change_paths": (_LIST, lambda rows: [_change_paths(r) for r in rows]),
+    "change_paths": (_TEXT, lambda rows: [_change_paths(r) for r in rows]),
     "data": (_TEXT, lambda rows: [bytes(r.data) or None for r in rows]),
-    "subjects": (_LIST, lambda rows: [r.subjects or None for r in rows]),
+    "subjects": (_TEXT, lambda rows: [_encode(r.subjects) if r.subjects else None for r in rows]),
     "why": (_TEXT, lambda rows: [_said(r.why) for r in rows]),
-    "flags": (_LIST, lambda rows: [r.flags or None for r in rows]),
+    "flags": (_TEXT, lambda rows: [_encode(r.flags) if r.flags else None for r in rows]),
     "peer": (_TEXT, lambda rows: [r.via.peer or None for r in rows]),
     "protocol": (_TEXT, lambda rows: [r.via.protocol or None for r in rows]),
     "parser": (_TEXT, lambda rows: [r.via.parser or None for r in rows]),

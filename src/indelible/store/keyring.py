@@ -11,6 +11,7 @@ A key is durable before its file exists. Destroying a key overwrites its row (`s
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from indelible.base.clock import wall_us
 from indelible.base.errors import Damaged, IndelibleError, KeyMissing
-from indelible.base.files import make_folder, write_durably
+from indelible.base.files import fsync_folder, make_folder, write_durably
 from indelible.base.random import random_bytes, random_id
 
 ED25519 = "ed25519"
@@ -56,6 +57,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return link
 
 
+def master_mark(master: bytes) -> str:
+    """What the rows remember of the master key: enough to recognise it, nothing to find it by."""
+    return hashlib.sha256(b"indelible/master/v1" + master).hexdigest()
+
+
 def _seal_master(secret: bytes, master: bytes, origin: str) -> bytes:
     nonce = random_bytes(12)
     return nonce + AESGCM(secret).encrypt(nonce, master, b"indelible/recovery/v1" + origin.encode())
@@ -67,25 +73,40 @@ class Keyring:
     def __init__(self, folder: Path, origin: str, *, read_only: bool = False) -> None:
         self.folder = folder
         self.origin = origin
-        try:
-            master = (folder / "master.key").read_bytes()
-        except OSError as error:
-            raise KeyMissing(
-                f"no keyring at {folder}: {error.strerror}",
-                remedy="Name the keyring's folder with --keys, or restore it from its backup.",
-            ) from error
-        if len(master) != 32:
-            raise Damaged(f"{folder / 'master.key'} is not a 32-byte key")
-        self._master = AESGCM(master)
         self._lock = threading.Lock()
         self._cache: dict[str, bytes] = {}
+        path = folder / "keyring.sqlite"
+        if not path.is_file():
+            raise KeyMissing(
+                f"no keyring at {folder}",
+                remedy="Name the keyring's folder with --keys, or restore it from its backup.",
+            )
         try:
-            self._db = connect(folder / "keyring.sqlite", read_only=read_only)
-            row = self._db.execute("SELECT value FROM about WHERE name='origin'").fetchone()
+            self._db = connect(path, read_only=read_only)
+            about = dict(self._db.execute("SELECT name, value FROM about").fetchall())
         except sqlite3.Error as error:
             raise Damaged(f"the keyring at {folder} cannot be read: {error}") from error
-        if row is None or row[0] != origin:
+        if about.get("origin") != origin:
             raise Damaged(f"the keyring at {folder} belongs to another log than {origin!r}")
+        self._mark = ""
+        self._master = self._load_master()
+
+    def _load_master(self) -> AESGCM:
+        """The master key the rows are wrapped under: `master.key`, or after a crash in the midst
+        of a rotation `master.next`. The rows say which by its mark."""
+        row = self._db.execute("SELECT value FROM about WHERE name='master'").fetchone()
+        self._mark = str(row[0]) if row else ""
+        for name in ("master.key", "master.next"):
+            try:
+                master = (self.folder / name).read_bytes()
+            except OSError:
+                continue
+            if len(master) == 32 and master_mark(master) == self._mark:
+                return AESGCM(master)
+        raise KeyMissing(
+            f"the master key of the keyring at {self.folder} is not there, or another one is",
+            remedy="Open the sealed keyring with the recovery file: `indelible restore` does it.",
+        )
 
     @classmethod
     def create(cls, folder: Path, origin: str) -> tuple[Keyring, bytes]:
@@ -100,6 +121,7 @@ class Keyring:
         link = connect(folder / "keyring.sqlite")
         link.executescript(_SCHEMA)
         link.execute("INSERT INTO about VALUES ('origin', ?)", (origin,))
+        link.execute("INSERT INTO about VALUES ('master', ?)", (master_mark(master),))
         link.close()
         os.chmod(folder / "keyring.sqlite", 0o600)
         write_durably(folder / "master.sealed", _seal_master(secret, master, origin))
@@ -119,20 +141,31 @@ class Keyring:
     def new_keys(self, wanted: tuple[tuple[str, str], ...]) -> list[tuple[str, bytes]]:
         """Several fresh keys in one durable step."""
         made: list[tuple[str, bytes]] = []
-        rows = []
-        for purpose, file in wanted:
-            key_id, key, nonce = random_id(), random_bytes(32), random_bytes(12)
-            wrapped = nonce + self._master.encrypt(nonce, key, self._aad(key_id, purpose))
-            rows.append((key_id, purpose, file, wall_us(), wrapped))
-            made.append((key_id, key))
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(
-                "INSERT INTO keys (id, purpose, file, created, wrapped) VALUES (?,?,?,?,?)", rows
-            )
+            try:
+                self._follow_rotation()
+                for purpose, file in wanted:
+                    key_id, key, nonce = random_id(), random_bytes(32), random_bytes(12)
+                    wrapped = nonce + self._master.encrypt(nonce, key, self._aad(key_id, purpose))
+                    self._db.execute(
+                        "INSERT INTO keys (id, purpose, file, created, wrapped)"
+                        " VALUES (?,?,?,?,?)",
+                        (key_id, purpose, file, wall_us(), wrapped),
+                    )
+                    made.append((key_id, key))
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
             self._db.execute("COMMIT")
         self._cache.update(made)
         return made
+
+    def _follow_rotation(self) -> None:
+        """Another process may have changed the master key."""
+        row = self._db.execute("SELECT value FROM about WHERE name='master'").fetchone()
+        if row is not None and row[0] != self._mark:
+            self._master = self._load_master()
 
     def get(self, key_id: str) -> bytes:
         """The key; raises `KeyMissing` when it is unknown or destroyed."""
@@ -143,6 +176,7 @@ class Keyring:
             row = self._db.execute(
                 "SELECT purpose, wrapped FROM keys WHERE id=?", (key_id,)
             ).fetchone()
+            self._follow_rotation()
         if row is None or row[1] is None:
             state = "destroyed" if row is not None else "not in the keyring"
             raise KeyMissing(f"the key {key_id} is {state}")
@@ -204,9 +238,9 @@ class Keyring:
     def rotate_master(self) -> bytes:
         """Wrap every key under a new master key; returns a new recovery secret.
 
-        A crash leaves the old master with the old rows or, once `master.next` is promoted, the
-        new one with the new rows: `open` never sees a mixture, because the rows change in one
-        transaction and both masters are tried until `master.next` is gone.
+        Order: the new master as `master.next`, the rows with its mark in one transaction, then the
+        names. A crash in between leaves both masters, and the mark tells which one counts; other
+        processes notice the mark.
         """
         secret, master = random_bytes(32), random_bytes(32)
         fresh = AESGCM(master)
@@ -216,19 +250,30 @@ class Keyring:
         )
         with self._lock:
             self._db.execute("BEGIN EXCLUSIVE")
-            rows = self._db.execute(
-                "SELECT id, purpose, wrapped FROM keys WHERE wrapped IS NOT NULL"
-            ).fetchall()
-            for key_id, purpose, wrapped in rows:
-                key = self._unwrap(key_id, purpose, wrapped)
-                nonce = random_bytes(12)
-                again = nonce + fresh.encrypt(nonce, key, self._aad(key_id, purpose))
-                self._db.execute("UPDATE keys SET wrapped=? WHERE id=?", (again, key_id))
+            try:
+                self._wrap_all(fresh)
+                self._db.execute(
+                    "UPDATE about SET value=? WHERE name='master'", (master_mark(master),)
+                )
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
             self._db.execute("COMMIT")
-        self._master = fresh
+            self._master, self._mark = fresh, master_mark(master)
         os.replace(self.folder / "master.next", self.folder / "master.key")
         os.replace(self.folder / "master.sealed.next", self.folder / "master.sealed")
+        fsync_folder(self.folder)
         return secret
+
+    def _wrap_all(self, fresh: AESGCM) -> None:
+        rows = self._db.execute(
+            "SELECT id, purpose, wrapped FROM keys WHERE wrapped IS NOT NULL"
+        ).fetchall()
+        for key_id, purpose, wrapped in rows:
+            key = self._unwrap(key_id, purpose, wrapped)
+            nonce = random_bytes(12)
+            again = nonce + fresh.encrypt(nonce, key, self._aad(key_id, purpose))
+            self._db.execute("UPDATE keys SET wrapped=? WHERE id=?", (again, key_id))
 
     def copy_sealed(self, to: Path) -> None:
         """A copy that only the recovery file opens: wrapped keys and the sealed master key."""

@@ -17,7 +17,7 @@ from indelible.server.table import ROUTES
 EVENT = b'{"action":"user.login","actor":{"type":"user","id":"ann"}}'
 BODIES = {
     "/v1/events": EVENT,
-    "/v1/import": EVENT,
+    "/v1/import": json.dumps({"line": 1, "id": "import/1", "raw": EVENT.decode()}).encode(),
     "/v1/bundle": b'{"indexes":[0]}',
     "/v1/tokens": b'{"name":"new","role":"reader"}',
     "/v1/verify": b"{}",

@@ -288,42 +288,54 @@ def test_many_requests_at_once_each_get_their_own_answer(house):
 # --- import
 
 
+def _lines(*events: bytes) -> bytes:
+    return b"\n".join(
+        json.dumps({"line": number, "id": f"import/{number}", "raw": event.decode()}).encode()
+        for number, event in enumerate(events, start=1)
+    )
+
+
 def test_an_import_is_marked_and_an_admin_names_the_source(house):
-    answer = house.ask("POST", "/v1/import?source=old&backfill=1", "admin", GOOD)
+    answer = house.ask("POST", "/v1/import?source=old&backfill=1", "admin", _lines(GOOD))
     assert answer.status == 200
     (submission,) = house.rooms.submissions
     assert (submission.source, submission.backfill, submission.protocol) == ("old", True, "import")
 
 
 def test_an_admins_import_without_a_source_takes_the_parsers_name(house):
-    house.ask("POST", "/v1/import?parser=native", "admin", GOOD)
+    house.ask("POST", "/v1/import?parser=native", "admin", _lines(GOOD))
     assert house.rooms.submissions[0].source == "native"
 
 
 def test_a_writer_imports_as_its_own_source_only(house):
-    assert house.ask("POST", "/v1/import", "writer", GOOD).status == 200
+    assert house.ask("POST", "/v1/import", "writer", _lines(GOOD)).status == 200
     assert house.rooms.submissions[0].source == "app"
-    refused = house.ask("POST", "/v1/import?source=other", "writer", GOOD)
+    refused = house.ask("POST", "/v1/import?source=other", "writer", _lines(GOOD))
     assert (refused.status, refused.code) == (403, "forbidden")
 
 
 def test_nobody_imports_as_the_ledger_itself(house):
-    assert house.ask("POST", "/v1/import?source=indelible", "admin", GOOD).status == 403
+    answer = house.ask("POST", "/v1/import?source=indelible", "admin", _lines(GOOD))
+    assert answer.status == 403
 
 
-def test_each_line_can_bring_its_id(house):
-    body = b"h1\t" + GOOD + b"\nh2\t" + GOOD + b"\n"
-    first = house.ask("POST", "/v1/import?line_ids=1", "writer", body)
-    again = house.ask("POST", "/v1/import?line_ids=1", "writer", body)
-    assert first.json["ranges"] == [[1, 2, 0]]
-    assert [json.loads(b)["id"] for b in house.rooms.bodies] == ["h1", "h2"]
-    assert len(again.json["duplicates"]) == 2
-    refused = house.ask("POST", "/v1/import?line_ids=1", "writer", GOOD)
-    assert refused.status == 400
+def test_a_repeated_import_adds_nothing_and_equal_lines_stay_two(house):
+    body = _lines(GOOD, BAD, GOOD)
+    first = house.ask("POST", "/v1/import", "writer", body)
+    again = house.ask("POST", "/v1/import", "writer", body)
+    assert first.status == 207
+    assert first.json["ranges"] == [[1, 1, 0], [3, 1, 1]]
+    assert [json.loads(b)["id"] for b in house.rooms.bodies] == ["import/1", "import/3"]
+    assert [d["line"] for d in again.json["duplicates"]] == [1, 3]
+    assert again.json["ranges"] == []
+
+
+def test_an_import_body_that_is_no_batch_is_refused_and_counted(house):
+    answer = house.ask("POST", "/v1/import", "writer", b"not a batch")
+    assert answer.status == 400
+    assert house.rooms.submissions[-1].rejected == 1
 
 
 def test_an_unknown_parser_is_refused(house):
-    answer = house.ask("POST", "/v1/import?parser=morse", "writer", GOOD)
+    answer = house.ask("POST", "/v1/import?parser=morse", "writer", _lines(GOOD))
     assert (answer.status, answer.json["error"]["field"]) == (400, "parser")
-
-

@@ -62,7 +62,7 @@ def test_every_bench_event_is_accepted_in_time_order_with_an_id_of_its_own(
     made = parsed(bench)
     times = [time_of(event) for event in made]
     assert times == sorted(times)
-    assert NOW - 30 * DAY_US <= times[0]
+    assert times[0] >= NOW - 30 * DAY_US
     assert times[-1] < NOW
     assert len({event.id for event in made}) == len(made)
     kinds = Counter(event.actor.type.value for event in made)
@@ -81,7 +81,7 @@ def test_work_follows_the_day_and_the_week() -> None:
         parse_rfc3339(msgspec.json.decode(line)["time"]) // 3_600_000_000 % 168
         for line in events(DEMO, 1, 20_000, NOW, 28 * DAY_US)
     )
-    by_day = Counter({day: 0 for day in range(7)})
+    by_day = Counter(dict.fromkeys(range(7), 0))
     for hour, count in hours.items():
         by_day[(hour // 24 + 3) % 7] += count
     assert min(by_day[day] for day in range(5)) > max(by_day[5], by_day[6])
@@ -90,7 +90,7 @@ def test_work_follows_the_day_and_the_week() -> None:
 
 
 def test_agents_always_act_for_a_person() -> None:
-    made = parsed(list(events(BENCH, 3, 30_000, NOW)))
+    made = parsed(list(events(BENCH, 3, 20_000, NOW)))
     agents = [event for event in made if event.actor.type.value == "agent"]
     assert agents
     for event in agents:
@@ -153,15 +153,6 @@ def test_the_intruder_leaves_the_trail_an_investigator_needs(demo: list[Event]) 
     mine = [event for event in foreign if event.actor.id == prey]
     steps = [key for key, _ in itertools.groupby(event.action for event in mine)]
     assert steps == [
-        "session.login",
-        "mfa.device.delete",
-        "role.grant",
-        "patient.record.read",
-        "api_key.create",
-        "patient.record.read",
-        "audit.config.update",
-        "audit.log.delete",
-    ] or steps == [
         "session.login",
         "mfa.device.delete",
         "role.grant",

@@ -106,9 +106,7 @@ def verify_bundle(path: Path, trust: Trust, *, view_out: Path | None = None) -> 
             _verify(archive, trust, report, view_out)
     except Damaged as error:
         report.add(Verdict.TAMPERED, str(error), error.index)
-    if report.exit:
-        report.proved.clear()
-    return report
+    return report.finish()
 
 
 def _verify(archive: Archive, trust: Trust, report: Report, view_out: Path | None) -> None:
@@ -236,6 +234,7 @@ def _check_tree(
         where = run.damaged or {indexes[0], indexes[-1]}
         report.add(Verdict.TAMPERED, text, min(where), max(where))
         return
+    report.tied = trust.signed(report)
     _check_against(report, checkpoint, walk, trust)
 
 

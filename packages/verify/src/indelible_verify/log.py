@@ -32,20 +32,19 @@ def verify_log(path: Path, trust: Trust) -> Report:
         found = authenticate(data, trust.keys, trust.witness_keys)
     except NoteInvalid as error:
         report.add(Verdict.TAMPERED, f"checkpoint: {error}")
-        return report
+        return report.finish()
     checkpoint = found.checkpoint
     report.origin, report.size, report.root = checkpoint.origin, checkpoint.size, checkpoint.root
     judge_signatures(report, found, trust)
     store = TileStore(path)
     scan = scan_log(store, checkpoint.size)
+    report.tied = scan.root() == checkpoint.root and trust.signed(report)
     if scan.root() != checkpoint.root or scan.suspects or scan.absent:
         _report_damage(report, store, scan, checkpoint)
     _report_odd(report, scan)
     _check_against(report, store, scan, checkpoint, trust)
     _say(report, store, scan, trust)
-    if report.exit:
-        report.proved.clear()
-    return report
+    return report.finish()
 
 
 def _report_damage(report: Report, store: TileStore, scan: Scan, checkpoint: Checkpoint) -> None:

@@ -62,9 +62,7 @@ def verify_proof(data: bytes, body: bytes, trust: Trust) -> Report:
         _verify(parse_proof(data), body.removesuffix(b"\n"), trust, report)
     except Damaged as error:
         report.add(Verdict.TAMPERED, str(error), error.index)
-    if report.exit:
-        report.proved.clear()
-    return report
+    return report.finish()
 
 
 def _verify(proof: TlogProof, body: bytes, trust: Trust, report: Report) -> None:
@@ -86,6 +84,7 @@ def _verify(proof: TlogProof, body: bytes, trust: Trust, report: Report) -> None
     if not verify_inclusion(leaf_hash(raw), index, checkpoint.size, proof.hashes, checkpoint.root):
         report.events.append(EventResult(index, Verdict.TAMPERED))
         raise Damaged("entry and proof do not give the root of the checkpoint", index)
+    report.tied = trust.signed(report)
     cells = [view.visible(v) for v in (row.time, row.actor, row.action, row.target, row.outcome)]
     kind = str(members["kind"])
     report.events.append(EventResult(index, Verdict.PROVEN, kind, *cells))

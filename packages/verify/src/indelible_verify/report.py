@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from indelible_verify.verdict import EventResult, Problem, Report, Said
+from indelible_verify.verdict import EventResult, Problem, Report, Said, spell
 from indelible_verify.view import visible
 
 _COLUMNS: Final = ("INDEX", "STATUS", "TIME", "ACTOR", "ACTION", "TARGET", "OUTCOME")
@@ -21,7 +21,7 @@ def as_text(report: Report) -> str:
         lines.append(f"log {report.origin}, size {report.size}, root {report.root.hex() or '-'}")
     if report.problems:
         lines += ["", "Wrong:"]
-        lines += [f"  - {one.verdict.value.upper()}: {one.text}" for one in report.problems]
+        lines += [f"  - {one.verdict.value.upper()}: {_where(one)}" for one in report.problems]
     lines += _section("Proved:", report.proved)
     lines += _section("To be noted:", [f"{s.verdict.value}: {s.text}" for s in report.said])
     lines += _section("NOT proved:", report.not_proved)
@@ -36,7 +36,15 @@ def _headline(report: Report) -> str:
         notes = sorted({one.verdict.value for one in report.said})
         return f"{word}" + (f" (with: {', '.join(notes)})" if notes else "")
     first = next(one for one in report.problems if one.verdict is report.verdict)
-    return f"{word}: {first.text}"
+    return f"{word}: {_where(first)}"
+
+
+def _where(problem: Problem) -> str:
+    """A problem's text with its place, where the text itself does not say it."""
+    if problem.first is None or "index" in problem.text:
+        return problem.text
+    last = problem.first if problem.last is None else problem.last
+    return f"{spell(problem.first, last)}: {problem.text}"
 
 
 def _section(title: str, items: list[str]) -> list[str]:

@@ -34,6 +34,11 @@ class Trust:
         """Keys of the witnesses the verification policy names."""
         return self.demands.witness_keys
 
+    def signed(self, report: Report) -> bool:
+        """Tell whether every given log key was found to have signed, as far as is reported."""
+        unsigned = (Verdict.NOT_SIGNED, Verdict.SIGNATURE_STRIPPED)
+        return not any(problem.verdict in unsigned for problem in report.problems)
+
     @property
     def accept(self) -> Accept:
         """What the verification policy accepts."""

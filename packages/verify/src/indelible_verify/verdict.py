@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -89,7 +89,11 @@ class EventResult:
 
 @dataclass(kw_only=True)
 class Report:
-    """Everything a verification has to say. `verdict` and `exit` follow from `problems`."""
+    """Everything a verification has to say. `verdict` and `exit` follow from `problems`.
+
+    `tied` is set once entries were found to give a root that the given keys signed; `finish` sees
+    to it that nothing is called proven without it.
+    """
 
     subject: str
     origin: str = ""
@@ -100,6 +104,7 @@ class Report:
     proved: list[str] = field(default_factory=list)
     not_proved: list[str] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    tied: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -117,6 +122,19 @@ class Report:
     ) -> None:
         """Add one problem."""
         self.problems.append(Problem(verdict, text, first, first if last is None else last))
+
+    def finish(self) -> Report:
+        """Take back what a problem, or a root that was never reached, leaves unproved."""
+        if not self.tied and not self.problems:
+            self.add(Verdict.TAMPERED, "no signed root was reached")
+        if not self.tied:
+            self.events = [
+                event if event.status is Verdict.TAMPERED else replace(event, status=self.verdict)
+                for event in self.events
+            ]
+        if self.problems:
+            self.proved.clear()
+        return self
 
     def first_damage(self) -> tuple[int, int] | None:
         """Range of the first problem that names one, by index."""

@@ -128,7 +128,7 @@ def _parse_array(text: bytes, key: str) -> tuple[list[Parsed], list[Rejected]] |
     try:
         elements = _elements(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        if _second_line_is_an_object(text):
+        if _is_lines(text):
             return None
         problem = explain(text, error)
         reason = f"{problem.message}; nothing of this array was kept (send NDJSON to have each " \
@@ -149,12 +149,17 @@ def _parse_array(text: bytes, key: str) -> tuple[list[Parsed], list[Rejected]] |
     return accepted, refused
 
 
-def _second_line_is_an_object(text: bytes) -> bool:
-    """Whether a malformed `[...` is the first line of NDJSON rather than a broken array."""
+def _is_lines(text: bytes) -> bool:
+    """Whether text that begins with `[` and is no array is NDJSON with an odd first line."""
     first, _, rest = text.partition(b"\n")
-    if first.rstrip()[-1:] in (b"[", b",", b""):
+    if not rest.lstrip(_WHITE).startswith(b"{"):
         return False
-    return rest.lstrip(b" \t\r\n").startswith(b"{")
+    try:
+        _elements(first)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        inside = first[1:].lstrip(_WHITE)
+        return bool(inside) and not inside.startswith(b"{") and not inside.rstrip().endswith(b",")
+    return True
 
 
 def _parse_lines(body: bytes, key: str) -> tuple[list[Parsed], list[Rejected]]:

@@ -26,7 +26,7 @@ from indelible.event.model import (
     Why,
 )
 from indelible.event.model import Sequence as SourceSequence
-from indelible.event.strict import lone_surrogate, member_at
+from indelible.event.strict import deep_at, lone_surrogate, member_at
 
 RESERVED = {
     "kind": "the ledger says what kind of entry this is",
@@ -68,7 +68,8 @@ def explain(line: bytes, error: Exception) -> InvalidEvent:
         return _explain_schema(str(error))
     if isinstance(error, RecursionError):
         reason = f"arrays and objects nest more than {JSON_DEPTH} deep"
-        return InvalidEvent(reason, code="too_deep")
+        field = member_at(line, max(deep_at(line, JSON_DEPTH), 0))
+        return InvalidEvent(reason, field=field, code="too_deep")
     return _explain_syntax(line, str(error))
 
 
@@ -85,7 +86,7 @@ def _explain_schema(text: str) -> InvalidEvent:
     found = _PATH.match(text)
     what = found["what"] if found else text
     path = (found["path"] or "") if found else ""
-    path = path.removeprefix("$").removeprefix(".").replace("[...]", "[]")
+    path = path.removeprefix("$").removeprefix(".").replace("[...]", "")
     named = _NAMED.findall(what)
     if what.startswith("Object contains unknown field") and named:
         return _unknown(path, named[0])

@@ -1,0 +1,102 @@
+"""One readable line for any event: `indelible.event.sentence`."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indelible.event.model import StoredEvent, read_body
+from indelible.event.sentence import sentence
+
+OWN = {
+    "kind": "event", "received": "2026-03-03T09:14:07.123456Z",
+    "source": {"id": "app", "number": 1}, "via": {},
+}
+JANE = {"type": "user", "id": "jsmith", "name": "Jane Smith"}
+RECORD = {"type": "payroll_record", "id": "pr_839", "name": "March payslip"}
+
+
+def event(**members: object) -> StoredEvent:
+    return read_body(json.dumps({**members, **OWN}).encode())
+
+
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ({"action": "payroll.record.delete", "actor": JANE, "targets": [RECORD]},
+         "Jane Smith deleted payroll record pr_839"),
+        ({"action": "payroll.record.delete", "actor": JANE, "targets": [RECORD],
+          "outcome": "denied"},
+         "Jane Smith tried to delete payroll record pr_839 and was denied"),
+        ({"action": "payroll.record.delete", "actor": JANE, "targets": [RECORD],
+          "outcome": "failure", "reason": {"code": "locked"}},
+         "Jane Smith tried to delete payroll record pr_839 and failed (locked)"),
+        ({"action": "user.login", "operation": "login", "actor": JANE, "outcome": "failure"},
+         "Jane Smith tried to sign in and failed"),
+        ({"action": "user.login", "operation": "login", "actor": JANE}, "Jane Smith signed in"),
+        ({"action": "user.logged_out", "operation": "logout", "actor": JANE},
+         "Jane Smith signed out"),
+        ({"action": "payroll.record.read",
+          "actor": {"type": "agent", "id": "helper", "on_behalf_of": [JANE]}, "targets": [RECORD]},
+         "helper read payroll record pr_839 on behalf of Jane Smith"),
+        ({"action": "iam.user_policy.attach", "operation": "grant", "actor": JANE,
+          "targets": [{"type": "iam_user", "id": "eve"}]},
+         "Jane Smith attached user policy to iam user eve"),
+        ({"action": "role.revoke", "operation": "revoke", "actor": JANE,
+          "targets": [{"type": "user", "id": "eve"}]}, "Jane Smith revoked role from user eve"),
+        ({"action": "file.copy", "actor": JANE,
+          "targets": [{"type": "file", "id": str(n)} for n in range(5)]},
+         "Jane Smith copied file 0, file 1 and 3 more"),
+        ({"action": "report.send", "actor": JANE}, "Jane Smith sent report"),
+        ({"action": "file.read", "actor": {"type": "anonymous", "id": "anonymous"},
+          "targets": [{"type": "file", "id": "f"}]}, "Somebody anonymous read file f"),
+        ({"action": "record.bulk_delete", "actor": JANE,
+          "targets": [{"type": "record", "id": "1"}]},
+         "Jane Smith bulk deleted record 1"),
+        ({"action": "sts.caller_identity.get", "actor": JANE}, "Jane Smith got caller identity"),
+    ],
+)
+def test_the_sentence_says_who_did_what_to_what(members: dict[str, object], text: str) -> None:
+    assert sentence(event(**members)) == text
+
+
+def test_a_message_that_could_not_be_read_says_why() -> None:
+    stored = msgspec.structs.replace(
+        event(reason={"code": "bad_json", "text": "not well-formed JSON"}, raw="{"), kind="unparsed"
+    )
+    assert sentence(stored) == "A message that could not be read: not well-formed JSON"
+
+
+def test_nothing_a_terminal_would_act_on_is_passed_through() -> None:
+    actor = {"type": "user", "id": "x", "name": "\x1b[31mred\r\nline\u202e"}
+    line = sentence(event(action="a.read", actor=actor, targets=[{"type": "t", "id": "i\x00"}]))
+    assert line.isprintable()
+    assert "\\u001b[31mred" in line
+
+
+def test_long_names_are_cut() -> None:
+    actor = {"type": "user", "id": "x" * 1000}
+    assert len(sentence(event(action="a.read", actor=actor))) < 120
+
+
+@given(
+    st.text(max_size=40), st.text(max_size=40), st.text(max_size=40), st.text(max_size=40),
+    st.sampled_from(["success", "failure", "denied", "unknown", "else"]),
+)
+def test_every_event_has_one_line(
+    action: str, actor: str, kind: str, target: str, outcome: str
+) -> None:
+    stored = StoredEvent(
+        action=action, kind="event", received="2026-03-03T09:14:07.123456Z", outcome=outcome,
+        source=msgspec.convert({"id": "s", "number": 1}, type(event().source)),
+        targets=[msgspec.convert({"type": kind, "id": target}, type(event(targets=[
+            {"type": "a", "id": "b"}]).targets[0]))],
+        actor=msgspec.convert({"type": "user", "id": actor}, type(event().actor)),
+    )
+    line = sentence(stored)
+    assert line
+    assert line.isprintable()
