@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx2
 import msgspec
 import pytest
+
 from support.ledgers import ids_in_ledger, key_users
 from support.served import Place, Server
 
@@ -61,10 +63,8 @@ def one_life(place: Place, rng: random.Random, life: int, users: dict[str, set[s
         ]
         if rng.random() < 0.5:
             with server.client("admin") as admin:
-                try:
+                with contextlib.suppress(httpx2.HTTPError):
                     admin.post("/v1/seal", content=b"{}", timeout=rng.uniform(0.01, 0.6))
-                except httpx2.HTTPError:
-                    pass
         time.sleep(rng.uniform(0.05, 0.9))  # the random moment itself
         target = rng.choice(("all", "all", "writer", "sealer"))
         if target == "all":

@@ -23,7 +23,8 @@ def all_bodies(place: Place) -> list[bytes]:
     """Every body, read from evidence and journals in index order."""
     ledger: Ledger = ledger_place(place).open()
     try:
-        return [body for _, bodies, _ in ledger.reader.spans(0, ledger.tree.size) for body in bodies]
+        spans = ledger.reader.spans(0, ledger.tree.size)
+        return [body for _, bodies, _ in spans for body in bodies]
     finally:
         ledger.close()
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from indelible.app.core import Core
-from indelible.app.serve import SETTINGS
 from indelible.app.recovery_file import write_recovery
+from indelible.app.serve import SETTINGS
 from indelible.base.clock import MICROS, rfc3339, wall_us
 from indelible.base.errors import BadRequest, IndelibleError
 from indelible.ledger.incoming import own_record
@@ -21,7 +21,7 @@ from indelible.server.rooms import VerifyOutcome, VerifyRequest
 from indelible.store.keyring import ED25519, MLDSA44
 
 _LINE = 1 << 24
-OVERLAP_DAYS = 30
+OVERLAP_US = 30 * 86_400 * MICROS
 
 
 async def verify(
@@ -96,7 +96,8 @@ async def _rotate_signing(core: Core) -> bytes:
             "key", "ledger.key.rotate",
             {
                 "state": "active", "keys": [new["vkey"], new["vkey.mldsa44"]],
-                "replaces": [old["vkey"], old["vkey.mldsa44"]], "until": rfc3339(wall_us() + OVERLAP_DAYS * 86400 * MICROS),
+                "replaces": [old["vkey"], old["vkey.mldsa44"]],
+                "until": rfc3339(wall_us() + OVERLAP_US),
             },
             "update",
         )

@@ -39,18 +39,31 @@ from indelible.ledger.incoming import (
 from indelible.ledger.open import Ledger, drop_sealed_journals
 from indelible.ledger.publish import Publisher
 from indelible.ledger.sequencer import Sequencer
+from indelible.proof.note import NoteSignature
 from indelible.store.meta import Meta
 
 _log = logging.getLogger(__name__)
 OWN_VIA = Via(protocol="internal")
 
 
+class Alarm(NamedTuple):
+    """A witness knows another history; `shown`: by a checkpoint that the log itself signed."""
+
+    verdict: str
+    shown: bool
+    text: str
+
+
 class Witnessed(NamedTuple):
-    """What one witness last cosigned: size, when (seconds since 1970), or why not."""
+    """What one witness last cosigned: size, when (seconds since 1970), or why not.
+
+    `alarm` is what stands in `Core.damage` because this witness contradicted the log.
+    """
 
     size: int
     at: int
     error: str
+    alarm: Alarm | None = None
 
 
 class Core:
@@ -62,6 +75,7 @@ class Core:
         self.place, self.ledger = place, ledger
         self.meta = Meta(place.paths.meta)
         self.sequencer = Sequencer(ledger.writer, on_durable=self._durable, data=place.data)
+        self.sequencer.sealed_end = ledger.reader.sealed_end
         self._on_durable = on_durable
         self.publisher: Publisher = ledger.publisher
         self.prover = Prover(ledger.origin, ledger.tree, ledger.reader, ledger.publisher)
@@ -210,6 +224,18 @@ class Core:
             if self.publisher.note and self.publisher.size:
                 await self._publish(self.publisher.size, self.publisher.head.root)
 
+    async def published(self) -> bytes:
+        """The newest checkpoint, durable; empty before the first."""
+        async with self._publishing:
+            return self.publisher.note
+
+    async def cosigned(self, size: int, line: NoteSignature) -> None:
+        """Add a witness's line to the newest checkpoint if that is still the one of `size`."""
+        loop = asyncio.get_running_loop()
+        async with self._publishing:
+            add = self.publisher.add_cosignatures
+            await loop.run_in_executor(self.threads, add, size, [line])
+
     async def _publish(self, size: int, root: bytes) -> None:
         loop = asyncio.get_running_loop()
         now = self.ledger.clock.now_us()
@@ -231,6 +257,7 @@ class Core:
         """A segment up to `end` is durable: let go of what it replaces."""
         ledger = self.ledger
         ledger.reader.refresh()
+        self.sequencer.sealed_end = ledger.reader.sealed_end
         ledger.tree.drop_below(ledger.reader.sealed_end)
         ledger.writer.seen.reload()
         ledger.writer.seen.forget_below(min(end, ledger.writer.seen.sealed_end))

@@ -9,8 +9,8 @@ from pathlib import Path
 from indelible.app import wire
 from indelible.app.worker import raised
 from indelible.base.errors import Busy
-from indelible.query.service import raise_if_error
 from indelible.base.limits import QUERY_QUEUE, QUERY_SECONDS
+from indelible.query.service import raise_if_error
 
 _AT_ONCE = 4
 

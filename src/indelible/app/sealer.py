@@ -130,7 +130,8 @@ class SealerProcess:
 
     def _columns(self, behind: bool) -> None:
         now = monotonic()
-        partial = self._flush and not behind or now - self._partial_at >= PARTIAL_SECONDS
+        due = now - self._partial_at >= PARTIAL_SECONDS
+        partial = due or (self._flush and not behind)
         made = self._keeper.chunks(partial=partial)
         if partial:
             self._partial_at = now

@@ -12,7 +12,13 @@ from indelible.app.local import LocalLedger
 from indelible.app.recovery_file import write_recovery
 from indelible.base.errors import IndelibleError
 from indelible.base.files import make_folder, write_durably
-from indelible.base.settings import FILE_NAME, check_origin, default_keys, default_state, write_initial
+from indelible.base.settings import (
+    FILE_NAME,
+    check_origin,
+    default_keys,
+    default_state,
+    write_initial,
+)
 from indelible.ledger.register import Register
 from indelible.proof.tree import EMPTY_ROOT
 from indelible.store.keyring import Keyring

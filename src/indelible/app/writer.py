@@ -13,6 +13,7 @@ from indelible.app.link import ProcessEngine, SealerLink
 from indelible.app.place import Place
 from indelible.app.questions import Questions
 from indelible.app.rooms import LiveRooms
+from indelible.app.watch import BEAT_SECONDS, LOOK_SECONDS, verify_new, verify_on_beat
 from indelible.app.witnessing import ask_witnesses
 from indelible.base.clock import monotonic
 from indelible.base.limits import CHECKPOINT_SECONDS, IDLE_CHECKPOINT_SECONDS
@@ -44,6 +45,8 @@ async def run_writer(place: Place, run: Path) -> None:
         loop.create_task(publish(core, link)),
         loop.create_task(every(STATEMENT_SECONDS, core.state_refusals)),
         loop.create_task(every(CLOCK_SECONDS, core.watch_clock)),
+        loop.create_task(every(LOOK_SECONDS, lambda: verify_new(core))),
+        loop.create_task(every(BEAT_SECONDS, lambda: verify_on_beat(core))),
         loop.create_task(
             every(place.settings.witness_every, lambda: ask_witnesses(core))
         ),

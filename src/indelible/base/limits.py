@@ -32,7 +32,7 @@ SEGMENT_EVENTS: Final = 65_536
 FRAME_EVENTS: Final = 1_024
 TILE_EVENTS: Final = 256
 SEAL_AGE_SECONDS: Final = 24 * 3600
-UNSEALED_EVENTS: Final = 1_048_576  # back-pressure: beyond it senders get 503 until sealing catches up
+UNSEALED_EVENTS: Final = 1_048_576  # beyond it senders get 503 until sealing catches up
 COMPACT_EVENTS: Final = 1_048_576  # target rows of a compacted column file
 RESERVED_BYTES: Final = 64 << 20  # kept free on disk for the ledger's own records
 
@@ -60,11 +60,14 @@ BUNDLE_EVENTS: Final = 1_000_000
 TOKENS: Final = 10_000
 SOURCES: Final = 100_000
 WITNESSES: Final = 32
+WITNESS_SECONDS: Final = 10  # one exchange with a witness, from connecting to the last byte
+WITNESS_ANSWER_BYTES: Final = 65_536  # a cosigned checkpoint, or lines of a witness's keys
 
 # --- server
 CONTROL_BYTES: Final = 1 << 20  # a request that administers: names, keys, a checkpoint to compare
 QUERY_STRING_BYTES: Final = 16_384  # a query of QUERY_CHARS, percent-encoded, and its options
 HEADER_CHARS: Final = 512  # of a sender's header that is kept (user agent, idempotency key)
+READING_BYTES: Final = 256 << 20  # of requests that are still arriving, all together; then 503
 TAIL_STREAMS: Final = 64  # live tails at once; each holds a task and its last batch
 EXPORT_STREAMS: Final = 4  # exports at once; each holds a query worker
 VERIFICATIONS_AT_ONCE: Final = 1  # a verification reads everything; two only slow each other

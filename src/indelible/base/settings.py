@@ -75,8 +75,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "127.0.0.1"
     port: Annotated[
         int,
-        About("TCP port to listen on; 0 takes any free one", "an unassigned port that nothing common listens on",
-              low=0, high=65_535),
+        About(
+            "TCP port to listen on; 0 takes any free one",
+            "one that nothing common listens on", low=0, high=65_535,
+        ),
     ] = 8440
     publish: Annotated[
         bool,
@@ -389,7 +391,7 @@ def _keep(_kind: type, value: object) -> object:
 
 def _duration_text(seconds: int) -> str:
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0 and seconds >= 2 * size or seconds == size != 86400:
+        if seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
 

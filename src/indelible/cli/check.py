@@ -69,13 +69,13 @@ def _tell(out: Output, report: Report, raw: bytes) -> None:
               help="Signatures, sizes and hashes of files only; bodies are not recomputed.")
 @click.option("--against", type=FILE, metavar="OLD.ckpt",
               help="A checkpoint kept elsewhere: shows rollback and fork.")
-@click.option("--policy", type=FILE, metavar="FILE",
+@click.option("--policy", "verification_policy", type=FILE, metavar="FILE",
               help="Verification policy: keys, witnesses and ages that you demand.")
 @reach_options
 @json_option
 def verify(
     from_index: int | None, to_index: int | None, quick: bool, against: Path | None,
-    policy: Path | None, as_json: bool, **values: object,
+    verification_policy: Path | None, as_json: bool, **values: object,
 ) -> None:
     """Is it true? Recompute every commitment, leaf and root from the stored bodies, and check
     every signature, the register and the witnesses' lines.
@@ -95,28 +95,34 @@ def verify(
     if from_index is not None and to_index is not None and to_index < from_index:
         raise click.UsageError("--to lies before --from.")
     if reach.data is not None:
-        _verify_folder(out, reach.data, from_index, to_index, quick, against, policy)
+        _verify_folder(
+            out, reach.data, from_index, to_index, quick, against, verification_policy
+        )
         return
     asked = {
         "from": from_index, "to": to_index, "quick": quick,
-        "against": "" if against is None else against.read_text("utf-8"),
-        "verification_policy": "" if policy is None else policy.read_text("utf-8"),
+        "against": _text(against),
+        "verification_policy": _text(verification_policy),
     }
     with connect(reach) as client:
         run = _follow(client, decode(client.post("/v1/verify", asked), Run))
     _tell_run(out, run)
 
 
+def _text(path: Path | None) -> str:
+    return "" if path is None else path.read_text("utf-8")
+
+
 def _verify_folder(
     out: Output, data: Path, from_index: int | None, to_index: int | None, quick: bool,
-    against: Path | None, policy: Path | None,
+    against: Path | None, verification_policy: Path | None,
 ) -> None:
     from indelible.app import verify_folder
 
     with progress("verifying") as advance:
         report = verify_folder(
             data, from_index=from_index, to_index=to_index, quick=quick, against=against,
-            verification_policy=policy, progress=advance,
+            verification_policy=verification_policy, progress=advance,
         )
     raw = msgspec.json.encode(report)
     _tell(out, decode(raw, Report), raw)

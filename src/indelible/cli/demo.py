@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -134,11 +133,11 @@ def _run(
     from indelible.simulate.company import demo_history
 
     origin = f"demo.indelible.example/{random_id()}"
-    init_ledger(folder / "ledger", origin, folder / "keys", folder / "state", False)
-    tokens = steps.make_tokens(folder / "ledger", folder)
+    init_ledger(folder / "data", origin, folder / "keys", folder / "state", False)
+    tokens = steps.make_tokens(folder / "data", folder)
     out.say(f"A new ledger, {origin}, is in {visible(str(folder))}.")
     lines = list(demo_history(seed, wall_us(), events))
-    server = DemoServer(folder / "ledger", free_port(port), folder / "serve.log")
+    server = DemoServer(folder / "data", free_port(port), folder / "serve.log")
 
     @contextmanager
     def role(name: str) -> Iterator[Client]:
@@ -150,10 +149,10 @@ def _run(
             loaded = steps.load(writer, lines)
             del lines
             out.say(f"{loaded.events:,} events are in it, durable: {loaded.per_second:,}/s.")
-            with role("auditor") as auditor:
+            with role("auditor") as auditor, role("admin") as admin:
+                admin.post("/v1/seal", endless=True)
                 if once:
-                    with role("admin") as admin:
-                        return _once(out, folder, auditor, admin, loaded, origin, began)
+                    return _once(out, folder, auditor, loaded, origin, began)
                 found = steps.search(auditor, DELETION)
             index = found.events[0].index if found.events else 0
             _invite(out, folder, server.url, index)
@@ -165,13 +164,11 @@ def _run(
 
 
 def _once(
-    out: Output, folder: Path, auditor: Client, admin: Client, loaded: Loaded, origin: str,
-    began: float,
+    out: Output, folder: Path, auditor: Client, loaded: Loaded, origin: str, began: float
 ) -> Result:
-    """Seal, search, verify, prove offline; the numbers."""
+    """Search, verify, prove offline; the numbers."""
     from indelible.cli import demo_steps as steps
 
-    admin.post("/v1/seal", endless=True)
     found = steps.search(auditor, DELETION)
     if not found.events:
         raise IndelibleError(f"the deletion of {RECORD} was not found", code="not_found")
@@ -215,7 +212,6 @@ def _invite(out: Output, folder: Path, url: str, index: int) -> None:
     """What to try next: real commands, to be copied."""
     program = _program()
     where = "" if url.endswith(":8440") else f" --url {url}"
-    day = datetime.now(UTC).strftime("%Y-%m-%d")
     verifier = f"{program}-verify"
     steps: list[tuple[str, list[str]]] = [
         ("Who deleted a payroll record, and what happened to it before?", [
@@ -224,7 +220,7 @@ def _invite(out: Output, folder: Path, url: str, index: int) -> None:
         ]),
         ("What did the intruder do this afternoon?", [
             f"{program} search 'action:session.login outcome:failure ip:198.51.100.0/24' "
-            f"--since {day}{where}",
+            f"--since 6h{where}",
             f"{program} search 'ip:198.51.100.0/24 outcome:success -action:patient.*' "
             f"--since 6h{where}",
         ]),
@@ -238,9 +234,9 @@ def _invite(out: Output, folder: Path, url: str, index: int) -> None:
             f"{verifier} bundle.zip --key log.vkey --key log.vkey.mldsa44",
         ]),
         ("Then stop it with Ctrl-C, change one byte, and ask again:", [
-            f"f=$(ls {folder}/ledger/evidence/* | head -1)",
+            f"f=$(find {folder}/data -name '*.evidence' | head -1)",
             'printf X | dd of="$f" bs=1 seek=5000 conv=notrunc status=none',
-            f"{program} verify --data {folder}/ledger",
+            f"{program} verify --data {folder}/data",
         ]),
     ]
     out.say()

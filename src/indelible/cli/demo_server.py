@@ -18,7 +18,7 @@ from indelible.base.errors import IndelibleError, Unreachable
 _READY_SECONDS = 60.0
 _DRAIN_SECONDS = 60.0
 _POLL_SECONDS = 0.05
-_LOG_LINES = 12
+_LOG_LINES = 3
 
 
 def free_port(wanted: int | None) -> int:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from indelible.cli.options import FOLDER, Client, Output, data_required, plain, talks
+from indelible.cli.options import FILE, FOLDER, Client, Output, data_required, plain, talks
 from indelible.cli.output import size_text
 from indelible.cli.progress import progress
 from indelible.cli.visible import visible
@@ -120,14 +120,16 @@ def backup(client: Client, out: Output, to: Path, keys_to: Path | None) -> None:
 @click.option("--from", "copy", type=FOLDER, required=True, metavar="DIR", help="The backup.")
 @click.option("--keys-from", type=FOLDER, metavar="DIR",
               help="The keyring's copy; left out where the keyring is still in its place.")
+@click.option("--recovery", type=FILE, metavar="FILE",
+              help="The recovery file of `init`: opens a keyring whose master key is lost.")
 @click.option("--accept-size", type=click.IntRange(0), metavar="M",
               help="Accept that only the first M events came back.")
 @click.option("--reason", metavar="TEXT", help="Why events are given up; stands in the log.")
 @click.option("--by", multiple=True, metavar="NAME", help="Who decided it; once for each person.")
 @plain
 def restore(
-    out: Output, data: Path, copy: Path, keys_from: Path | None, accept_size: int | None,
-    reason: str | None, by: tuple[str, ...],
+    out: Output, data: Path, copy: Path, keys_from: Path | None, recovery: Path | None,
+    accept_size: int | None, reason: str | None, by: tuple[str, ...],
 ) -> None:
     """Bring a ledger back from a backup into the folder of --data.
 
@@ -147,8 +149,8 @@ def restore(
         raise click.UsageError("--accept-size gives events up: it needs --reason and --by.")
     with progress("restoring") as advance:
         report = restore_folder(
-            data, copy, keys_from=keys_from, accept_size=accept_size, reason=reason or "",
-            by=by, progress=advance,
+            data, copy, keys_from=keys_from, recovery=recovery, accept_size=accept_size,
+            reason=reason or "", by=by, progress=advance,
         )
     _account(out, msgspec.json.encode(report), f"{visible(str(data))} is restored.")
 

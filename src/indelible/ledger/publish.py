@@ -110,7 +110,9 @@ class Publisher:
             write_durably(self._paths.checkpoints / f"{self.head.size:020d}", self.note)
 
 
-def check_note(content: bytes, keys: list[VerifierKey], origin: str, where: Path | str) -> Checkpoint:
+def check_note(
+    content: bytes, keys: list[VerifierKey], origin: str, where: Path | str
+) -> Checkpoint:
     """A stored checkpoint's head; raises `Damaged` unless every given key has a valid line."""
     head, _ = parse_head(parse(content).text)
     if head.origin != origin:

@@ -15,7 +15,7 @@ import msgspec
 
 from indelible.base.errors import Damaged
 from indelible.base.files import make_folder
-from indelible.store.keyring import connect
+from indelible.store.sqlite import connect
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS register (

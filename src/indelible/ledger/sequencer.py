@@ -15,7 +15,13 @@ from typing import NamedTuple
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import Busy, DiskFull, IndelibleError, LedgerStopped
-from indelible.base.limits import BATCH_EVENTS, QUEUE_BYTES, QUEUE_EVENTS, RESERVED_BYTES
+from indelible.base.limits import (
+    BATCH_EVENTS,
+    QUEUE_BYTES,
+    QUEUE_EVENTS,
+    RESERVED_BYTES,
+    UNSEALED_EVENTS,
+)
 from indelible.ledger.incoming import Durable, Work, Written
 from indelible.ledger.writer import Prepared, Writer
 
@@ -42,6 +48,7 @@ class Sequencer:
         self._space_at = -1.0
         self._closing = False
         self.held: str | None = None
+        self.sealed_end = writer.size
         self.queued_events = 0
         self.queued_bytes = 0
         self.batches = 0
@@ -73,6 +80,8 @@ class Sequencer:
             raise LedgerStopped(self.held)
         if self.queued_events >= QUEUE_EVENTS or self.queued_bytes >= QUEUE_BYTES:
             raise Busy(f"{self.queued_events} events are waiting for the disk")
+        if self._writer.size - self.sealed_end >= UNSEALED_EVENTS:
+            raise Busy(f"{UNSEALED_EVENTS} events are waiting to be sealed")
         now = monotonic()
         if now - self._space_at > _SPACE_SECONDS:
             space = os.statvfs(self._data)

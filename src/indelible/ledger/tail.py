@@ -86,7 +86,9 @@ class Tail:
             reader.close()
             self._file = None
         elif self.end == before and self.end < durable.size:
-            raise Damaged(f"{reader.path.name} ends at index {self.end}, {durable.size} were stored")
+            raise Damaged(
+                f"{reader.path.name} ends at index {self.end}, {durable.size} were stored"
+            )
 
     def _path_of(self, index: int) -> Path:
         found = None

@@ -76,6 +76,7 @@ class BodyCheck:
         self._edge = bytearray()
         self._bad: list[Finding] = []
         self._mismatched: list[int] = []
+        self._sealed = rows[-1].end if rows else 0
         self._received = 0
         self._events = 0
 
@@ -149,6 +150,10 @@ class BodyCheck:
         damaged = any(f.first <= last and first <= f.last for f in self._bad)
         if len(known) == _H and known != value and not damaged:
             self._mismatched.append(number)
+        if last >= self._sealed:  # no evidence gives these leaves again: the trees keep them
+            self._computed.append(leaves)
+            self._stored.append(leaves)
+            return
         usable = known if damaged and len(known) == _H else value
         self._computed.push_tile(usable)
         self._stored.push_tile(known if len(known) == _H else value)

@@ -8,14 +8,16 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
+from typing import TypeGuard
 
 import msgspec
 
 from indelible.base.errors import BadRequest
-from indelible.event.predicate import All, AnyOf, Op, Predicate, Term
+from indelible.event.predicate import All, AnyOf, Op, Predicate, Term, Text
 from indelible.query.model import Selection
 from indelible.query.sql import Deciders, condition, target_conditions
-from indelible.query.sql_parts import Sql, joined, negated
+from indelible.query.sql_parts import Sql, guarded, joined, negated
+from indelible.query.text_sql import text_sides
 from indelible.store.column_file import ColumnFile
 
 NEEDLES = ("actor", "onbehalf", "target", "session", "request", "id")
@@ -102,32 +104,52 @@ def waves(
 def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
     """Conditions that exclude each other and together mean `predicate`.
 
-    An OR across columns cannot be pruned by their Bloom filters; apart, each side can. So a search
-    for one target is split into "the first target" and "a further one", and an `AnyOf` of needles
-    into its sides. Any other predicate is one branch.
+    An OR across columns prunes nothing and reads all of them; apart, each side is decided by its
+    own column's Bloom filter, dictionary or values before any other is read. So a search for one
+    target is split into "the first target" and "a further one", an `AnyOf` of needles into its
+    sides, a text into its columns. A side excludes the earlier ones only for rows that it matches.
     """
     parts = list(conjuncts(predicate))
-    condition(predicate, deciders)
-    for position, part in enumerate(parts):
-        sides = _sides(part, deciders)
-        if len(sides) > 1:
-            rest = All(children=tuple(parts[:position] + parts[position + 1 :]))
-            kept = condition(rest, deciders)
-            return [
-                joined("AND", [side, *map(negated, sides[:number]), kept])
-                for number, side in enumerate(sides)
-            ]
-    return [condition(predicate, deciders)]
+    split = [_sides(part, deciders) for part in parts]
+    position = _best(parts, split)
+    if position is None:
+        return [condition(predicate, deciders)]
+    sides = split[position]
+    rest = All(children=tuple(parts[:position] + parts[position + 1 :]))
+    kept = condition(rest, deciders)
+    found = [joined("AND", [sides[0], kept])]
+    for number in range(1, len(sides)):
+        only = guarded(sides[number], negated(joined("OR", sides[:number])))
+        found.append(joined("AND", [only, kept]))
+    return found
+
+
+def _best(parts: list[Predicate], split: list[list[Sql]]) -> int | None:
+    """Which condition to split: one that names needles, else a text."""
+    worth = [number for number, sides in enumerate(split) if len(sides) > 1]
+    needles = [number for number in worth if not isinstance(parts[number], Text)]
+    if any(_is_needle(part) and part.field != "target" for part in parts):
+        return needles[0] if needles else None
+    return next(iter(needles + worth), None)
+
+
+def _is_needle(part: Predicate) -> TypeGuard[Term]:
+    return (
+        isinstance(part, Term)
+        and part.op is Op.EQ
+        and part.field in NEEDLES
+        and bool(part.values)
+    )
 
 
 def _sides(part: Predicate, deciders: Deciders) -> list[Sql]:
-    if isinstance(part, Term) and part.op is Op.EQ and part.field in NEEDLES and part.values:
-        if part.field == "target":
-            return target_conditions(part)
-        return [condition(part, deciders)]
+    if _is_needle(part):
+        return target_conditions(part) if part.field == "target" else [condition(part, deciders)]
+    if isinstance(part, Text) and part.value:
+        return text_sides(part.value)
     if isinstance(part, AnyOf) and len(part.children) <= _SPLIT_MOST:
-        found = [_sides(child, deciders) for child in part.children]
-        return [side for sides in found for side in sides] if all(found) else []
+        if all(_is_needle(child) for child in part.children):
+            return [side for child in part.children for side in _sides(child, deciders)]
     return []
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise, product
 
 from indelible.event.text import TEXT_PARTS, fold
-from indelible.query.sql_parts import FALSE, TRUE, Sql, joined
+from indelible.query.sql_parts import TRUE, Sql, joined
 
 _SPELLINGS = {"i": "iIİ", "k": "kK\u212a"}  # every character that `fold` turns into the letter
 _COMMON = " \"'etaoinsrhldcumfpgwybvkxjqz0123456789"  # from common to rare, in JSON of events
@@ -37,8 +37,9 @@ def contains(column: str, value: str, before: tuple[object, ...] = ()) -> Sql:
     spelled = _spellings(wanted)
     if not spelled:
         return exact
-    some = joined("OR", [Sql(f"contains({column}, ?)", (text,)) for text in spelled])
-    return joined("AND", [some, exact])
+    some = joined("OR", [Sql(f"contains({column}, ?)", (*before, text)) for text in spelled])
+    case = f"CASE WHEN {some.text} THEN {exact.text} ELSE FALSE END"
+    return Sql(case, some.values + exact.values)
 
 
 def _spellings(wanted: str) -> list[str]:
@@ -74,14 +75,17 @@ def some_element(column: str, member: str, needles: list[Sql], test: Sql) -> Sql
     return joined("AND", [mentions(column, needles), exact])
 
 
-def text_condition(value: str) -> Sql:
-    """Any part of `event.text.TEXT_PARTS` contains `value`."""
-    if value == "":
-        return TRUE
-    parts = [FALSE]
+def text_sides(value: str) -> list[Sql]:
+    """For each text column, whether it contains `value`; together `event.text.TEXT_PARTS`."""
+    sides = []
     for part in TEXT_PARTS:
-        parts.append(contains(quoted(_FIRST.get(part, part)), value))
+        sides.append(contains(quoted(_FIRST.get(part, part)), value))
         if part in _FURTHER:
             needle, test = contains("further", value), contains("x", value)
-            parts.append(some_element("further", _FURTHER[part], [needle], test))
-    return joined("OR", parts[1:])
+            sides.append(some_element("further", _FURTHER[part], [needle], test))
+    return sides
+
+
+def text_condition(value: str) -> Sql:
+    """Any part of the event's text contains `value`."""
+    return joined("OR", text_sides(value)) if value else TRUE

@@ -13,8 +13,13 @@ from collections.abc import Iterator
 import zstandard
 from starlette.types import Receive
 
-from indelible.base.errors import BadRequest, TooLarge
-from indelible.base.limits import REQUEST_BYTES, REQUEST_COMPRESSED_BYTES, REQUEST_SECONDS
+from indelible.base.errors import BadRequest, Busy, TooLarge
+from indelible.base.limits import (
+    READING_BYTES,
+    REQUEST_BYTES,
+    REQUEST_COMPRESSED_BYTES,
+    REQUEST_SECONDS,
+)
 from indelible.server.errors import SlowSender, UnsupportedEncoding
 
 _PARTS = 4096  # members of a gzip stream, frames of a zstd stream
@@ -23,8 +28,32 @@ _ZSTD_STEP = 1 << 9  # a block of 4 bytes can stand for 128 KiB, so one step giv
 _ZSTD_WINDOW = 1 << 24  # no request is larger, so no frame needs a larger one
 
 
+class Reading:
+    """How many bytes of unfinished requests are held, all connections together.
+
+    A request that comes in one piece is never held, so single events do not pay for this.
+    """
+
+    def __init__(self, limit: int = READING_BYTES) -> None:
+        self._limit = limit
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Hold `size` more; raises Busy beyond the limit."""
+        if self.held + size > self._limit:
+            raise Busy(f"{self.held} bytes of other requests are still arriving")
+        self.held += size
+
+    def give(self, size: int) -> None:
+        """Hold `size` less."""
+        self.held -= size
+
+
 async def read_body(
-    receive: Receive, limit: int = REQUEST_COMPRESSED_BYTES, declared: bytes = b""
+    receive: Receive,
+    reading: Reading,
+    limit: int = REQUEST_COMPRESSED_BYTES,
+    declared: bytes = b"",
 ) -> bytes | None:
     """The whole body, at most `limit` bytes, within REQUEST_SECONDS; None after a hang-up.
 
@@ -42,7 +71,7 @@ async def read_body(
                 raise TooLarge(f"the request has more than {limit} bytes")
             if len(first) == size or not message.get("more_body", False):
                 return first
-            return await _read_on(receive, first, limit)
+            return await _read_on(receive, reading, first, limit)
     except TimeoutError as error:
         raise SlowSender(
             f"the request did not arrive whole within {REQUEST_SECONDS} seconds"
@@ -61,20 +90,27 @@ def _declared(header: bytes, limit: int) -> int:
     return size
 
 
-async def _read_on(receive: Receive, first: bytes, limit: int) -> bytes | None:
-    parts = [first]
-    size = len(first)
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise TooLarge(f"the request has more than {limit} bytes")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+async def _read_on(
+    receive: Receive, reading: Reading, first: bytes, limit: int
+) -> bytes | None:
+    parts: list[bytes] = []
+    size = 0
+    part, more = first, True
+    try:
+        while True:
+            if size + len(part) > limit:
+                raise TooLarge(f"the request has more than {limit} bytes")
+            reading.take(len(part))
+            size += len(part)
+            parts.append(part)
+            if not more:
+                return b"".join(parts)
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            part, more = message.get("body", b""), message.get("more_body", False)
+    finally:
+        reading.give(size)
 
 
 def unpack(body: bytes, encoding: bytes, limit: int = REQUEST_BYTES) -> bytes:

@@ -123,7 +123,10 @@ class Call:
         """The body, unpacked."""
         scope = self.request.scope
         body = await read_body(
-            self.request.receive, limit, header_of(scope, b"content-length")
+            self.request.receive,
+            self.context.reading,
+            limit,
+            header_of(scope, b"content-length"),
         )
         if body is None:
             raise HungUp

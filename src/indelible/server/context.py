@@ -14,6 +14,7 @@ from indelible.base.limits import (
 )
 from indelible.base.recorder import Recorder
 from indelible.base.settings import Settings
+from indelible.server.bodies import Reading
 from indelible.server.credentials import Tokens, networks
 from indelible.server.errors import TooManyRequests
 from indelible.server.metrics import Metrics
@@ -69,6 +70,7 @@ class Context:
         self.metrics = Metrics()
         self.trusted = networks(settings.trusted_proxies)
         self.published = Bucket(PUBLISHED_PER_SECOND, PUBLISHED_BURST)
+        self.reading = Reading()
         self.draining = asyncio.Event()
         self.verifying: dict[str, asyncio.Task[None]] = {}
         self.tails = Slots("live tails", TAIL_STREAMS)

@@ -41,7 +41,8 @@ class PostEvents:
         self._context = context
         tls = context.settings.tls_cert is not None
         # What matters for JSON that no browser renders: each header costs every answer.
-        self._headers = [_JSON, NO_STORE, *SECURITY_HEADERS[:2], *([STRICT_TRANSPORT] if tls else [])]
+        strict = [STRICT_TRANSPORT] if tls else []
+        self._headers = [_JSON, NO_STORE, *SECURITY_HEADERS[:2], *strict]
         self._tls = tls_name(context)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +88,7 @@ class PostEvents:
         principal = await self._admit(scope, authorization, peer)
         receipts = _wants_receipts(scope["query_string"])
         key = check_key(key_header.decode("latin-1")) if key_header else ""
-        body = await read_body(receive, declared=length)
+        body = await read_body(receive, context.reading, declared=length)
         if body is None:
             return None
         try:
@@ -97,6 +98,7 @@ class PostEvents:
             await self._count_refused(principal, peer)
             raise
         context.metrics.ingest_bytes += len(plain)
+        del body, plain  # while the ledger waits, only the events are held
         if key or principal.tenant:
             events, others = bind(events, principal.tenant, keyed(key) if key else None)
             refused = in_order(refused, others)

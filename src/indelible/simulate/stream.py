@@ -81,7 +81,7 @@ class Stream:
         sites = [CITIES[len(actor.id) % len(CITIES)] for actor in actors]
         self._label = [
             f'"labels":{{"site":"{actor.site}","dept":"{actor.role}"}},"data":{{"country":"{c}",'
-            f'"city":"{city}","app_version":"2026.%d","status":%d,"duration_ms":%d,"bytes":%d}}}}'
+            f'"city":"{city}","build":"2026.%d","status":%d,"duration_ms":%d,"bytes":%d}}}}'
             for actor, (c, city) in zip(actors, sites, strict=True)
         ]
 

@@ -1,4 +1,4 @@
-"""Evidence segments: the exact stored bytes, compressed, encrypted, immutable (`spec/storage.md` 3).
+"""Evidence segments: the stored bytes, compressed, encrypted, immutable (`spec/storage.md` 3).
 
     header | frame records ... | footer record (last flag) | u64 offset of the footer record
 

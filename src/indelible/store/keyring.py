@@ -25,6 +25,7 @@ from indelible.base.clock import wall_us
 from indelible.base.errors import Damaged, IndelibleError, KeyMissing
 from indelible.base.files import fsync_folder, make_folder, write_durably
 from indelible.base.random import random_bytes, random_id
+from indelible.store.sqlite import connect
 
 ED25519 = "ed25519"
 MLDSA44 = "mldsa44"
@@ -40,21 +41,6 @@ CREATE TABLE IF NOT EXISTS keys (
   wrapped BLOB, destroyed INTEGER, retired INTEGER) STRICT;
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
-
-
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection with the durability this store promises."""
-    mode = "ro" if read_only else "rwc"
-    link = sqlite3.connect(
-        f"file:{path.as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}"
-        f"?mode={mode}",
-        uri=True, check_same_thread=False, timeout=30, isolation_level=None,
-    )
-    if not read_only:
-        link.execute("PRAGMA journal_mode=TRUNCATE")
-        link.execute("PRAGMA synchronous=FULL")
-        link.execute("PRAGMA secure_delete=ON")
-    return link
 
 
 def master_mark(master: bytes) -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 from indelible.base.clock import wall_us
 from indelible.base.errors import Damaged
-from indelible.store.keyring import connect
+from indelible.store.sqlite import connect
 
 T = TypeVar("T", bound=msgspec.Struct)
 

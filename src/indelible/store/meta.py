@@ -3,8 +3,9 @@
 Nothing here is evidence: sources are restated from `source` records, and what decides integrity
 lies in the log, the manifest and the register. Guarantees: WAL with `synchronous=FULL`, STRICT
 tables, one connection behind one lock, every change one short transaction that is durable when
-the method returns. Migrations are numbered and their text is checksummed: a file written by a
-later release, or by an altered one, is refused rather than guessed at.
+the method returns; a full disk is `DiskFull`, other trouble `store.sqlite.StoreFailed`. Migrations
+are numbered and their text is checksummed: a file written by a later release, or by an altered
+one, is refused rather than guessed at.
 """
 
 from __future__ import annotations
@@ -22,47 +23,8 @@ from indelible.base.clock import wall_us
 from indelible.base.errors import BadRequest, Damaged, NotFound, TooLarge
 from indelible.base.limits import SOURCES, TOKENS, VERIFICATION_RUNS, WITNESSES
 from indelible.base.random import random_id, random_token
-
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE token (
-      id TEXT PRIMARY KEY,
-      name TEXT NOT NULL,
-      role TEXT NOT NULL,
-      source TEXT NOT NULL DEFAULT '',
-      tenant TEXT NOT NULL DEFAULT '',
-      hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
-      created_us INTEGER NOT NULL,
-      revoked_us INTEGER
-    ) STRICT;
-    CREATE TABLE source (
-      number INTEGER PRIMARY KEY,
-      id TEXT NOT NULL UNIQUE,
-      tenant TEXT NOT NULL DEFAULT ''
-    ) STRICT;
-    CREATE TABLE witness (
-      name TEXT PRIMARY KEY,
-      url TEXT NOT NULL,
-      vkey TEXT NOT NULL,
-      added_us INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE verification (
-      id TEXT PRIMARY KEY,
-      started_us INTEGER NOT NULL,
-      finished_us INTEGER,
-      cause TEXT NOT NULL,
-      done INTEGER NOT NULL DEFAULT 0,
-      total INTEGER NOT NULL DEFAULT 0,
-      verdict TEXT NOT NULL DEFAULT '',
-      ok INTEGER,
-      report TEXT NOT NULL DEFAULT '{}'
-    ) STRICT;
-    CREATE TABLE value (
-      key TEXT PRIMARY KEY,
-      value BLOB NOT NULL
-    ) STRICT;
-    """,
-)
+from indelible.store.meta_schema import MIGRATIONS
+from indelible.store.sqlite import DurableLink
 
 
 class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,9 +98,14 @@ class Meta:
             uri=True,
             check_same_thread=False,
             isolation_level=None,
+            factory=DurableLink,
         )
+        self._db.name = str(path)
         try:
             self._open(read_only)
+        except sqlite3.OperationalError:
+            self._db.close()
+            raise
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise Damaged(f"{path.name} is not a readable database: {error}") from error
@@ -185,10 +152,11 @@ class Meta:
             self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk has ended it already
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         with self._lock:

@@ -99,6 +99,18 @@ def test_exit_codes_are_documented() -> None:
     assert re.findall(r"^\| (\d) \|", text, re.M) == ["0", "1", "2", "3", "4", "5"]
 
 
+HOUSE_WORDS = """event actor action target origin outcome change source protocol parser gap silence
+ledger journal entry commitment leaf tile checkpoint register witness receipt bundle verdict
+evidence segment column_file tail manifest query facet history case rule fact incident principal
+role scope hold erasure outbox sink"""
+
+
+@pytest.mark.parametrize("word", HOUSE_WORDS.split())
+def test_every_house_word_has_one_entry_in_the_glossary(word: str) -> None:
+    text = (REFERENCE.parent / "glossary.md").read_text()
+    assert text.count(f"| **{word.replace('_', ' ')}** |") == 1
+
+
 HEAVY = ("rich", "httpx2", "duckdb", "pyarrow", "numpy", "cryptography", "starlette", "msgspec")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 
 import pytest
-from fake_rooms import CHECKPOINT, House
+from tests.unit.server.fake_rooms import CHECKPOINT, House
 
 from indelible.base.errors import Damaged, LedgerStopped
 from indelible.server.metrics import METRICS

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from fake_rooms import Answer, House, Listener
+from tests.unit.server.fake_rooms import Answer, House, Listener
 
 from indelible.access import PERMISSIONS, READS_EVENTS, Permission, Role
 from indelible.base.errors import LedgerStopped

@@ -8,7 +8,6 @@ import json
 
 import pytest
 import zstandard
-from fake_rooms import House
 
 from indelible.base import limits
 from indelible.base.errors import Busy, DiskFull, LedgerStopped
@@ -339,3 +338,23 @@ def test_an_import_body_that_is_no_batch_is_refused_and_counted(house):
 def test_an_unknown_parser_is_refused(house):
     answer = house.ask("POST", "/v1/import?parser=morse", "writer", _lines(GOOD))
     assert (answer.status, answer.json["error"]["field"]) == (400, "parser")
+
+
+def test_requests_that_are_still_arriving_are_bounded_together(house):
+    house.app.context.reading = bodies.Reading(1000)
+    part = {"type": "http.request", "body": b" " * 600, "more_body": True}
+
+    async def work():
+        scope = house.scope("POST", "/v1/events", "writer")
+        loop = asyncio.get_running_loop()
+        first = loop.create_task(house.exchange(scope, [part]))
+        while house.app.context.reading.held == 0:
+            await asyncio.sleep(0)
+        second = await house.exchange(scope, [part])
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        return second
+
+    messages = house.run(work())
+    assert messages[0]["status"] == 503
+    assert house.app.context.reading.held == 0

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from fake_rooms import House
+from tests.unit.server.fake_rooms import House
 
 from indelible.base.errors import SettingsError
 from indelible.server import bodies

@@ -86,8 +86,9 @@ def test_polling_is_one_event_a_minute_and_no_call_is_lost(store):
 
     async def work():
         nonlocal now
-        for now in range(0, 150, 10):
+        while now < 150:
             await audit.record(_poll())
+            now += 10
         await audit.flush(everything=True)
 
     asyncio.run(work())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from fake_rooms import Listener
+from tests.unit.server.fake_rooms import Listener
 
 from indelible.base import limits
 from indelible.base.errors import LedgerStopped

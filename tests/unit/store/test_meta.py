@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from indelible.base.errors import BadRequest, Damaged, NotFound, TooLarge
+from indelible.base.errors import BadRequest, Damaged, DiskFull, NotFound, TooLarge
 from indelible.store import meta as module
 from indelible.store.meta import Meta, secret_hash
 
@@ -218,3 +218,14 @@ def test_threads_may_share_it(meta):
         thread.join()
     assert errors == []
     assert len(meta.tokens()) == 80
+
+
+def test_a_full_disk_is_said_as_such_and_nothing_is_half_done(meta):
+    pages = meta._db.execute("PRAGMA page_count").fetchone()[0]
+    meta._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(DiskFull):
+        meta.put("k", bytes(1 << 20))
+    assert meta.get("k") is None
+    meta._db.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    meta.put("k", b"v")
+    assert meta.get("k") == b"v"

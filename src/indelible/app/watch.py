@@ -1,0 +1,78 @@
+"""Verification that nobody asked for: every new segment soon, all evidence on a beat.
+
+The beat goes through the log in pieces, remembers where it is, and begins again when it is due; a
+restart goes on where it stopped. Damage reaches `/readyz`, a metric, the status and the log itself.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from indelible.app.administration import verify
+from indelible.app.core import Core
+from indelible.base.clock import MICROS, wall_us
+from indelible.base.limits import SEGMENT_EVENTS
+from indelible.ledger.incoming import own_record
+from indelible.server.rooms import VerifyOutcome, VerifyRequest
+
+LOOK_SECONDS = 300.0
+BEAT_SECONDS = 60.0
+PIECE_EVENTS = 16 * SEGMENT_EVENTS
+_NEW = "verified_end"
+_BEAT = "verification_beat"
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """Where the beat stands: the next index, and when this round and the last full one ended."""
+
+    at: int = 0
+    began_us: int = 0
+    ended_us: int = 0
+
+
+def _silent(_done: int, _total: int) -> None:
+    return
+
+
+async def _run(core: Core, cause: str, first: int, last: int) -> VerifyOutcome:
+    run = core.meta.start_verification(cause, last - first + 1)
+    request = VerifyRequest(from_index=first, to_index=last)
+    outcome = await verify(core, request, _silent)
+    core.meta.progress_verification(run, last - first + 1, last - first + 1)
+    core.meta.finish_verification(
+        run, ok=outcome.ok, verdict=outcome.verdict, report=bytes(outcome.report)
+    )
+    if not outcome.ok and core.ledger.writer.stopped is None:
+        data: dict[str, object] = {
+            "cause": cause, "verdict": outcome.verdict, "from": first, "to": last,
+        }
+        await core.own(own_record("event", "indelible.verification.damage", data))
+    return outcome
+
+
+async def verify_new(core: Core) -> None:
+    """Verify the segments that were sealed since the last look."""
+    at = int(core.meta.get(_NEW) or b"0")
+    end = core.ledger.reader.sealed_end
+    if end > at:
+        await _run(core, "segment", at, end - 1)
+        core.meta.put(_NEW, str(end).encode())
+
+
+async def verify_on_beat(core: Core) -> None:
+    """The next piece of the full verification, when a round is under way or due."""
+    stored = core.meta.get(_BEAT)
+    beat = msgspec.json.decode(stored, type=Beat) if stored else Beat(0, 0, core.started_us)
+    end = core.ledger.reader.sealed_end
+    if not beat.began_us:
+        if not end or wall_us() - beat.ended_us < core.place.settings.verify_every * MICROS:
+            if not stored:
+                core.meta.put(_BEAT, msgspec.json.encode(beat))
+            return
+        beat = Beat(0, wall_us(), beat.ended_us)
+    last = min(beat.at + PIECE_EVENTS, end) - 1
+    if last >= beat.at:
+        await _run(core, "beat", beat.at, last)
+    done = last + 1 >= end
+    beat = Beat(0, 0, wall_us()) if done else Beat(last + 1, beat.began_us, beat.ended_us)
+    core.meta.put(_BEAT, msgspec.json.encode(beat))

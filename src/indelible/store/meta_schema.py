@@ -1,0 +1,48 @@
+"""The tables of the meta database, as numbered migrations whose text never changes.
+
+A change is a new migration at the end: `store.meta` keeps the checksum of each one it applied and
+refuses a file whose checksums are not these.
+"""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE token (
+      id TEXT PRIMARY KEY,
+      name TEXT NOT NULL,
+      role TEXT NOT NULL,
+      source TEXT NOT NULL DEFAULT '',
+      tenant TEXT NOT NULL DEFAULT '',
+      hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+      created_us INTEGER NOT NULL,
+      revoked_us INTEGER
+    ) STRICT;
+    CREATE TABLE source (
+      number INTEGER PRIMARY KEY,
+      id TEXT NOT NULL UNIQUE,
+      tenant TEXT NOT NULL DEFAULT ''
+    ) STRICT;
+    CREATE TABLE witness (
+      name TEXT PRIMARY KEY,
+      url TEXT NOT NULL,
+      vkey TEXT NOT NULL,
+      added_us INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE verification (
+      id TEXT PRIMARY KEY,
+      started_us INTEGER NOT NULL,
+      finished_us INTEGER,
+      cause TEXT NOT NULL,
+      done INTEGER NOT NULL DEFAULT 0,
+      total INTEGER NOT NULL DEFAULT 0,
+      verdict TEXT NOT NULL DEFAULT '',
+      ok INTEGER,
+      report TEXT NOT NULL DEFAULT '{}'
+    ) STRICT;
+    CREATE TABLE value (
+      key TEXT PRIMARY KEY,
+      value BLOB NOT NULL
+    ) STRICT;
+    """,
+)

@@ -1,0 +1,80 @@
+"""SQLite as this store uses it: durable, private, and with errors a person can act on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from indelible.base.errors import DiskFull, LedgerStopped
+
+BUSY_SECONDS = 30
+
+
+class StoreFailed(LedgerStopped, sqlite3.OperationalError):
+    """A small database could not be read or written; what the ledger promised is in the journal."""
+
+    code = "store_failed"
+    remedy = "Look at the disk and at the folder's owner and mode; then start the ledger again."
+
+
+class StoreFull(DiskFull, sqlite3.OperationalError):
+    """A small database could not grow: the disk is full."""
+
+
+def _translated(error: sqlite3.OperationalError, path: str) -> StoreFailed | StoreFull:
+    if isinstance(error, (StoreFailed, StoreFull)):
+        return error
+    if "disk is full" in str(error):
+        return StoreFull(f"the disk of {path} is full")
+    return StoreFailed(f"{path}: {error}")
+
+
+class DurableLink(sqlite3.Connection):
+    """A connection whose operational errors are `StoreFailed` or `StoreFull`.
+
+    Both are `sqlite3.OperationalError` too, so that a reader who tells damage from trouble can.
+    """
+
+    name = ""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """One statement."""
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.OperationalError as error:
+            raise _translated(error, self.name) from error
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """One statement for each row."""
+        try:
+            return super().executemany(sql, parameters)
+        except sqlite3.OperationalError as error:
+            raise _translated(error, self.name) from error
+
+    def executescript(self, sql_script: str, /) -> sqlite3.Cursor:
+        """Several statements."""
+        try:
+            return super().executescript(sql_script)
+        except sqlite3.OperationalError as error:
+            raise _translated(error, self.name) from error
+
+
+def connect(path: Path, *, read_only: bool = False) -> DurableLink:
+    """Open a database: rollback journal, every commit synced, deleted content overwritten."""
+    mode = "ro" if read_only else "rwc"
+    quoted = path.as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    try:
+        link = sqlite3.connect(
+            f"file:{quoted}?mode={mode}", uri=True, check_same_thread=False,
+            timeout=BUSY_SECONDS, isolation_level=None, factory=DurableLink,
+        )
+    except sqlite3.OperationalError as error:
+        raise _translated(error, str(path)) from error
+    link.name = str(path)
+    if not read_only:
+        link.execute("PRAGMA journal_mode=TRUNCATE")
+        link.execute("PRAGMA synchronous=FULL")
+        link.execute("PRAGMA secure_delete=ON")
+    return link

@@ -1,0 +1,262 @@
+"""The CloudTrail parser on small records that show one rule each."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from indelible.base.errors import InvalidEvent
+from indelible.base.limits import BODY_BYTES
+from indelible.ingest.parsers.cloudtrail import parse_cloudtrail, parse_record
+from indelible.ingest.parsers.cloudtrail_targets import arn_target
+
+USER = {"type": "IAMUser", "userName": "ann", "accountId": "111122223333",
+        "arn": "arn:aws:iam::111122223333:user/ann", "accessKeyId": "AKIA1"}
+ROLE = {
+    "type": "AssumedRole", "principalId": "AROA1:ann@example.org", "accountId": "111122223333",
+    "arn": "arn:aws:sts::111122223333:assumed-role/ops/ann@example.org", "accessKeyId": "ASIA1",
+    "sessionContext": {
+        "sessionIssuer": {"type": "Role", "userName": "ops", "principalId": "AROA1"},
+        "attributes": {"mfaAuthenticated": "true"},
+    },
+}
+
+
+def event(**members: object) -> dict[str, object]:
+    """The event of a record with these members over a plain one."""
+    record = {
+        "eventID": "e1", "eventTime": "2026-03-03T09:14:07Z", "eventType": "AwsApiCall",
+        "eventSource": "s3.amazonaws.com", "eventName": "GetObject", "userIdentity": USER,
+        "sourceIPAddress": "203.0.113.9", **members,
+    }
+    raw = json.dumps(record).encode()
+    parsed = parse_record(raw, 1)
+    assert (parsed.kind, parsed.idempotent) == ("event", raw)
+    found = json.loads(parsed.content)
+    assert found["raw"].encode() == raw
+    return found
+
+
+@pytest.mark.parametrize(
+    ("identity", "actor"),
+    [
+        (USER, {"type": "user", "id": "ann", "session": "AKIA1"}),
+        ({**USER, "invokedBy": "AWS Internal"}, {"type": "user", "id": "ann", "session": "AKIA1"}),
+        ({**USER, "invokedBy": "kms.amazonaws.com"},
+         {"type": "service", "id": "kms.amazonaws.com",
+          "on_behalf_of": [{"type": "user", "id": "ann", "session": "AKIA1"}]}),
+        (ROLE, {"type": "service", "id": "ops", "session": "ASIA1", "auth": {"mfa": True},
+                "on_behalf_of": [{"type": "user", "id": "ann@example.org"}]}),
+        ({**ROLE, "invokedBy": "rds.amazonaws.com"},
+         {"type": "service", "id": "rds.amazonaws.com", "on_behalf_of": [
+             {"type": "service", "id": "ops", "session": "ASIA1", "auth": {"mfa": True}},
+             {"type": "user", "id": "ann@example.org"}]}),
+        ({"type": "AssumedRole", "principalId": "AROA1:i-0abc",
+          "arn": "arn:aws:sts::1:assumed-role/web/i-0abc"},
+         {"type": "service", "id": "web", "on_behalf_of": [{"type": "service", "id": "i-0abc"}]}),
+        ({"type": "AssumedRole", "principalId": "AROA1:job", "sessionContext":
+            {"sourceIdentity": "bob", "sessionIssuer": {"userName": "web"}}},
+         {"type": "service", "id": "web", "on_behalf_of": [
+             {"type": "service", "id": "job"}, {"type": "user", "id": "bob"}]}),
+        ({"type": "Root", "arn": "arn:aws:iam::1:root", "accountId": "1"},
+         {"type": "user", "id": "root"}),
+        ({"type": "AWSService", "invokedBy": "ec2.amazonaws.com"},
+         {"type": "service", "id": "ec2.amazonaws.com"}),
+        ({"accountId": "1", "invokedBy": "ec2.amazonaws.com"},
+         {"type": "service", "id": "ec2.amazonaws.com"}),
+        ({"type": "AWSAccount", "accountId": "999", "principalId": "AIDA9:x"},
+         {"type": "service", "id": "AIDA9:x"}),
+        ({"type": "AWSAccount", "accountId": "anonymous", "principalId": ""},
+         {"type": "anonymous", "id": "anonymous"}),
+        ({"type": "SAMLUser", "principalId": "idp:ann", "userName": "ann"},
+         {"type": "user", "id": "ann"}),
+        ({"type": "FederatedUser", "arn": "arn:aws:sts::1:federated-user/guest",
+          "sessionContext": {"sessionIssuer": {"type": "IAMUser", "userName": "ann"}}},
+         {"type": "user", "id": "guest", "on_behalf_of": [{"type": "user", "id": "ann"}]}),
+        ({"type": "IAMUser", "userName": "HIDDEN_DUE_TO_SECURITY_REASONS", "accountId": "1"},
+         {"type": "anonymous", "id": "HIDDEN_DUE_TO_SECURITY_REASONS"}),
+        ({"accountId": "1"}, {"type": "service", "id": "1"}),
+    ],
+)
+def test_the_actor_and_who_stands_behind(
+    identity: dict[str, object], actor: dict[str, object]
+) -> None:
+    assert event(userIdentity=identity)["actor"] == actor
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("203.0.113.9", {"ip": "203.0.113.9"}), ("2001:db8::1", {"ip": "2001:db8::1"}),
+        ("AWS Internal", {"service": "AWS Internal"}),
+        ("ec2.amazonaws.com", {"service": "ec2.amazonaws.com"}),
+    ],
+)
+def test_services_are_never_an_address(address: str, origin: dict[str, str]) -> None:
+    assert event(sourceIPAddress=address)["origin"] == origin
+
+
+def test_an_address_that_is_none_is_kept_apart() -> None:
+    found = event(sourceIPAddress="255.090.254.5", userAgent="cli", requestID="r")
+    assert found["origin"] == {"user_agent": "cli", "request_id": "r"}
+    assert found["data"]["source_address"] == "255.090.254.5"
+
+
+@pytest.mark.parametrize(
+    ("members", "outcome"),
+    [
+        ({}, "success"),
+        ({"errorCode": "AccessDenied"}, "denied"),
+        ({"errorCode": "Client.UnauthorizedOperation"}, "denied"),
+        ({"errorCode": "AccessDeniedException"}, "denied"),
+        ({"errorCode": "VpceAccessDenied"}, "denied"),
+        ({"errorCode": "NoSuchBucketPolicy"}, "failure"),
+        ({"errorMessage": "Failed authentication"}, "failure"),
+        ({"eventType": "AwsServiceEvent"}, None),
+        ({"eventName": "ConsoleLogin", "eventType": "AwsConsoleSignIn",
+          "responseElements": {"ConsoleLogin": "Success"}}, "success"),
+        ({"eventName": "ConsoleLogin", "eventType": "AwsConsoleSignIn",
+          "responseElements": {"ConsoleLogin": "Failure"}}, "failure"),
+    ],
+)
+def test_the_outcome_is_what_the_record_says(
+    members: dict[str, object], outcome: str | None
+) -> None:
+    found = event(**members)
+    assert found.get("outcome") == outcome
+    code, text = members.get("errorCode"), members.get("errorMessage")
+    given = {name: value for name, value in (("code", code), ("text", text)) if value}
+    assert found.get("reason", {}) == given
+
+
+def test_mfa_of_a_sign_in_is_told() -> None:
+    found = event(eventName="ConsoleLogin", additionalEventData={"MFAUsed": "No"})
+    assert found["actor"]["auth"] == {"mfa": False}
+
+
+@pytest.mark.parametrize(
+    ("members", "targets"),
+    [
+        ({"eventSource": "iam.amazonaws.com", "eventName": "AttachUserPolicy",
+          "requestParameters": {"policyArn": "arn:aws:iam::aws:policy/Admin", "userName": "eve"}},
+         [("iam_user", "eve", None), ("iam_policy", "Admin", "aws")]),
+        ({"eventSource": "iam.amazonaws.com", "eventName": "PutRolePolicy",
+          "requestParameters": {"policyName": "p", "roleName": "r"}},
+         [("iam_role", "r", None), ("iam_inline_policy", "p", None)]),
+        ({"eventName": "GetObject", "requestParameters": {"bucketName": "b", "key": "a/b"},
+          "resources": [{"ARN": "arn:aws:s3:::b/a/b", "type": "AWS::S3::Object"},
+                        {"ARN": "arn:aws:s3:::b", "type": "AWS::S3::Bucket"}]},
+         [("s3_object", "a/b", "b"), ("s3_bucket", "b", None)]),
+        ({"eventSource": "ec2.amazonaws.com", "eventName": "TerminateInstances",
+          "requestParameters": {"instancesSet": {"items": [
+              {"instanceId": "i-0123456789abcdef0"}, {"instanceId": "i-0123456789abcdef1"}]}}},
+         [("ec2_instance", "i-0123456789abcdef0", None),
+          ("ec2_instance", "i-0123456789abcdef1", None)]),
+        ({"eventSource": "ec2.amazonaws.com", "eventName": "DescribeSubnets", "requestParameters":
+            {"filterSet": {"items": [{"name": "vpc-id", "valueSet":
+                {"items": [{"value": "vpc-0123456789abcdef0"}]}}]}}}, []),
+        ({"eventSource": "ec2.amazonaws.com", "eventName": "CreateVpc",
+          "responseElements": {"vpc": {"vpcId": "vpc-0123456789abcdef0",
+                                       "dhcpOptionsId": "dopt-0123456789abcdef0"}}},
+         [("ec2_vpc", "vpc-0123456789abcdef0", None)]),
+        ({"eventSource": "sts.amazonaws.com", "eventName": "AssumeRole",
+          "requestParameters": {"roleArn": "arn:aws:iam::1:role/path/r"},
+          "responseElements": {"credentials": {"accessKeyId": "ASIA2"}}},
+         [("iam_role", "r", "1"), ("sts_access_key", "ASIA2", None)]),
+        ({"eventSource": "secretsmanager.amazonaws.com", "eventName": "GetSecretValue",
+          "requestParameters": {"secretId": "arn:aws:secretsmanager:eu-west-1:1:secret:db-AbCd12"}},
+         [("secretsmanager_secret", "db", "1")]),
+        ({"eventSource": "ssm.amazonaws.com", "eventName": "GetParameter",
+          "requestParameters": {"name": "/a/b"},
+          "resources": [{"ARN": "arn:aws:ssm:eu-west-1:1:parameter/a/b"}]},
+         [("ssm_parameter", "/a/b", "1")]),
+        ({"eventSource": "kms.amazonaws.com", "eventName": "Encrypt",
+          "requestParameters": {"keyId": "alias/aws/ssm"}},
+         [("kms_alias", "alias/aws/ssm", None)]),
+        ({"eventName": "GetBucketPolicy", "requestParameters": None}, []),
+    ],
+)
+def test_targets_come_from_resources_parameters_and_what_was_made(
+    members: dict[str, object], targets: list[tuple[str, str, str | None]]
+) -> None:
+    found = event(**members).get("targets", [])
+    assert [(one["type"], one["id"], one.get("parent")) for one in found] == targets
+
+
+def test_sharing_grants_and_unsharing_revokes() -> None:
+    name = {"eventSource": "ec2.amazonaws.com", "eventName": "ModifySnapshotAttribute"}
+    for part, operation in (("add", "grant"), ("remove", "revoke")):
+        parameters = {"createVolumePermission": {part: {"items": [{"group": "all"}]}}}
+        assert event(**name, requestParameters=parameters)["operation"] == operation
+    assert event(**name, requestParameters={})["operation"] == "update"
+
+
+def test_the_rest_has_its_place() -> None:
+    found = event(recipientAccountId="1", awsRegion="eu-west-1", eventType="AwsVpceEvent")
+    assert found["labels"] == {"account": "1", "region": "eu-west-1"}
+    assert found["data"] == {"vendor_action": "GetObject", "actor_arn": USER["arn"],
+                             "event_type": "AwsVpceEvent"}
+    assert found["action"] == "s3.object.get"
+    assert found["id"] == "e1"
+    assert found["time"] == "2026-03-03T09:14:07Z"
+
+
+@pytest.mark.parametrize("moment", [None, "", "yesterday", "1969-01-01T00:00:00Z", 5])
+def test_a_missing_or_odd_time_stays_absent(moment: object) -> None:
+    assert "time" not in event(eventTime=moment)
+
+
+def test_a_time_without_zone_is_taken_as_utc_and_flagged() -> None:
+    raw = json.dumps({"eventTime": "2026-03-03T09:14:07", "eventSource": "s3.amazonaws.com",
+                      "eventName": "GetObject", "userIdentity": USER}).encode()
+    parsed = parse_record(raw, 1)
+    assert (parsed.flags, parsed.time_us) == (("time_assumed",), 1772529247000000)
+
+
+def test_records_arrays_and_lines_give_the_same_events() -> None:
+    one = json.dumps({"eventID": "1", "eventSource": "s3.amazonaws.com", "eventName": "GetObject",
+                      "userIdentity": USER})
+    two = one.replace('"1"', '"2"')
+    expected = [parse_record(text.encode(), line) for line, text in enumerate((one, two), 1)]
+    for body in (f"{one}\n{two}\n", f"[{one},\n {two}]", f'{{"Records": [{one}, {two}]}}',
+                 f"{one}\r\n{two}\r\n"):
+        assert parse_cloudtrail(body.encode()) == (expected, [])
+    spread = json.dumps(json.loads(one), indent=1)
+    [parsed], _ = parse_cloudtrail(spread.encode())
+    assert json.loads(parsed.content)["raw"] == spread
+
+
+def test_a_record_too_large_for_a_body_is_refused_with_its_line() -> None:
+    raw = json.dumps({"eventSource": "s3.amazonaws.com", "eventName": "GetObject",
+                      "userIdentity": USER, "x": "y" * BODY_BYTES}).encode()
+    accepted, refused = parse_cloudtrail(b"{}\n" + raw)
+    assert [one.kind for one in accepted] == ["unparsed"]
+    assert [(one.line, one.code) for one in refused] == [(2, "too_large")]
+    with pytest.raises(InvalidEvent):
+        parse_record(raw, 1)
+
+
+@pytest.mark.parametrize(
+    ("arn", "target"),
+    [
+        ("arn:aws:iam::1:user/division/ann", ("iam_user", "ann", "1")),
+        ("arn:aws:iam::1:root", ("iam_resource", "root", "1")),
+        ("arn:aws:s3:::b", ("s3_bucket", "b", None)),
+        ("arn:aws:s3:::b/k/l", ("s3_object", "k/l", "b")),
+        ("arn:aws:sns:eu-west-1:1:topic", ("sns_topic", "topic", "1")),
+        ("arn:aws:lambda:eu-west-1:1:function:f:3", ("lambda_function", "f", "1")),
+        ("arn:aws:logs:eu-west-1:1:log-group:/a/b:*", ("logs_log_group", "/a/b", "1")),
+        ("arn:aws:rds:eu-west-1:1:db:d", ("rds_db_instance", "d", "1")),
+        ("arn:aws:kms:eu-west-1:1:alias/x", ("kms_alias", "alias/x", "1")),
+        ("arn:aws:dynamodb:eu-west-1:1:table/t", ("dynamodb_table", "t", "1")),
+        ("arn:aws:s3:::*", None), ("arn:aws", None), ("nothing", None),
+    ],
+)
+def test_arns_name_their_thing(arn: str, target: tuple[str, str, str | None] | None) -> None:
+    found = arn_target(arn)
+    if target is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert (found.type, found.id, found.parent or None) == target
