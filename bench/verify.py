@@ -51,12 +51,16 @@ def main() -> None:
     began = time.perf_counter()
     done = ledger.run("verify", "--data", str(ledger.data), "--json", check=False)
     took = time.perf_counter() - began
-    note = f"{size} events in {took:.1f} s, exit {done.returncode}"
+    if done.returncode:
+        raise RuntimeError(f"verify: exit {done.returncode}: {done.stderr.decode()[-500:]}")
+    note = f"{size} events in {took:.1f} s"
     report.add("full verify", size / took, "events/s", at_least=200_000, note=note)
     began = time.perf_counter()
     done = ledger.run("fsck", "--data", str(ledger.data), "--json", check=False)
     took = time.perf_counter() - began
-    report.add("fsck", size / took, "events/s", note=f"exit {done.returncode}")
+    if done.returncode:
+        raise RuntimeError(f"fsck: exit {done.returncode}: {done.stderr.decode()[-500:]}")
+    report.add("fsck", size / took, "events/s")
     report.add("yardstick: sha256sum", sha_yardstick(packed, args.work), "events/s")
     report.finish(args.out)
 

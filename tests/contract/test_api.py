@@ -8,8 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
 from tests.unit.server.fake_rooms import House
 
 from indelible.access import GRANTABLE, PERMISSIONS, Permission
@@ -18,6 +16,7 @@ from indelible.server.openapi import template
 from indelible.server.route import Access
 from indelible.server.table import ROUTES
 
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "reference"
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from indelible.app import wire
 from indelible.app.worker import raised
+from indelible.base.clock import monotonic
 from indelible.base.errors import Busy
 from indelible.base.limits import QUERY_QUEUE, QUERY_SECONDS
 from indelible.query.service import raise_if_error
 
 _AT_ONCE = 4
+START_SECONDS = 5.0
 
 
 class Questions:
@@ -86,7 +88,11 @@ class Questions:
             if not streams[0].at_eof():
                 return streams
             streams[1].close()
-        try:
-            return await asyncio.open_unix_connection(path, limit=1 << 22)
-        except OSError as error:
-            raise Busy("the query process is starting") from error
+        until = monotonic() + START_SECONDS
+        while True:
+            try:
+                return await asyncio.open_unix_connection(path, limit=1 << 22)
+            except OSError as error:
+                if monotonic() > until:
+                    raise Busy("the query process is starting") from error
+            await asyncio.sleep(0.02)

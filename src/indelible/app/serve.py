@@ -91,8 +91,8 @@ def run_served(data: Path, settings: Settings, only: str | None, json_log: bool)
     if only is not None:
         base = [sys.executable, "-m", "indelible.app.process", only, str(data)]
         os.execv(sys.executable, base)
-    for name in ("ledger.sock", "tail.sock"):
-        (run / name).unlink(missing_ok=True)
+    for stale in run.glob("*.sock"):
+        stale.unlink(missing_ok=True)
     code = run_parent(data, settings.query_workers, run)
     if code:
         sys.exit(code)

@@ -1,33 +1,31 @@
-"""Verification: is what is stored what was signed? Reads only; runs on any folder.
+"""Verification: is what is stored what was signed? Pure judgement over what `bodies` recomputed.
 
-Everything is recomputed from bodies and salts; nothing stored is believed but the signed
-checkpoints. Where a part cannot be read, the stored tile hashes stand in for it: if the signed root
-then still follows, exactly that part is damaged and everything else is proven.
+Nothing stored is believed but signed checkpoints. Those kept from earlier sizes narrow a damage
+down to the events between two of them where nothing smaller is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from hashlib import sha256
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from indelible.base.clock import monotonic
-from indelible.base.errors import EXIT_DAMAGED, EXIT_OK, Damaged
+from indelible.base.errors import EXIT_DAMAGED, EXIT_OK
 from indelible.base.limits import TILE_EVENTS
-from indelible.ledger.paths import LedgerPaths
-from indelible.ledger.scan import Finding, Scanned, scan_journals, scan_segments
-from indelible.ledger.tree_state import LogTree, subtree_root
-from indelible.store.keyring import Keyring
-from indelible.store.manifest import Manifest, SegmentRow
+from indelible.ledger.bodies import Bodies
+from indelible.ledger.scan_tail import TORN
 
-_H = 32
-BAD = ("tampered", "truncated", "rolled back", "forked", "signature stripped",
-       "not signed by the given key", "stale", "unreadable")
+ORDER = (
+    "not signed by the given key", "signature stripped", "forked", "tampered", "truncated",
+    "rolled back", "unreadable", "stale", "unwitnessed", "pending",
+)
+"""Verdicts of `spec/log.md` section 10, the gravest first."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One finding: a verdict of `spec/log.md` section 10 for indexes first..last."""
+    """One finding: a verdict for indexes first..last, where it has a place."""
 
     verdict: str
     message: str
@@ -36,7 +34,11 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The account of one verification. `exit` as in `docs/reference/exit-codes.md`."""
+    """The account of one verification. `exit` as in `docs/reference/exit-codes.md`.
+
+    `problems` are what is wrong; `said` is lawful and must not go unsaid: pending, unwitnessed.
+    `unwitnessed` counts the events that no known witness has cosigned.
+    """
 
     verdict: str
     exit: int
@@ -46,210 +48,127 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_size: int
     first_index: int | None
     problems: list[Problem]
+    said: list[Problem]
     lines: list[str]
     events: int
     seconds: float
     unwitnessed: int | None = None
 
 
-class Bodies(msgspec.Struct, kw_only=True):
-    """What recomputing the bodies gave: two trees and the findings."""
+class Signed(NamedTuple):
+    """A size and root that somebody vouches for."""
 
-    computed: LogTree
-    stored: LogTree
+    who: str
     size: int
-    findings: list[Finding]
-    mismatched: list[int]
-    events: int
+    root: bytes
 
 
-class BodyCheck:
-    """Recomputes leaves of a ledger's evidence and journals and builds both trees."""
+class Judged(NamedTuple):
+    """What the bodies say to the signed points: `reached` is whether the last one follows.
 
-    def __init__(
-        self, paths: LedgerPaths, origin: str, keyring: Keyring, rows: list[SegmentRow],
-        fetch: Callable[[int], bytes],
-    ) -> None:
-        self._paths, self._origin, self._keyring, self._rows = paths, origin, keyring, rows
-        self._computed, self._stored = LogTree(fetch), LogTree(fetch)
-        self._level1 = b""
-        self._edge = bytearray()
-        self._bad: list[Finding] = []
-        self._mismatched: list[int] = []
-        self._sealed = rows[-1].end if rows else 0
-        self._received = 0
-        self._events = 0
+    `tree_as_stored` are the tiles whose stored hash must be taken for that.
+    """
 
-    def run(
-        self, first: int, end: int | None, quick: bool, advance: Callable[[int], None]
-    ) -> Bodies:
-        """Recompute the segments that touch [first, end); take the others' tile hashes as stored.
-
-        With `quick` only the tail and the newest segment are recomputed.
-        """
-        sealed = self._rows[-1].end if self._rows else 0
-        try:
-            self._level1 = (self._paths.tiles / "1").read_bytes() if sealed >= TILE_EVENTS else b""
-        except OSError as error:
-            self._bad.append(Finding("tampered", 0, sealed - 1, f"tiles/1: {error.strerror}"))
-        chosen = [row for row in self._rows if self._touches(row, first, end)]
-        if quick:
-            chosen = chosen[-1:]
-        wanted = {row.first for row in chosen}
-        scans = scan_segments(self._paths, self._origin, self._keyring, chosen, advance)
-        for row in self._rows:
-            if row.first in wanted or row.first % TILE_EVENTS or row.end % TILE_EVENTS:
-                if row.first not in wanted:
-                    scanned = next(
-                        scan_segments(self._paths, self._origin, self._keyring, [row], advance)
-                    )
-                else:
-                    scanned = next(scans)
-                self._take(scanned)
-            else:
-                self._trust(row)
-        for scanned in scan_journals(self._paths, self._origin, self._keyring, sealed):
-            self._take(scanned)
-            advance(len(scanned.leaves) // _H)
-        return self._finish()
-
-    @staticmethod
-    def _touches(row: SegmentRow, first: int, end: int | None) -> bool:
-        return row.end > first and (end is None or row.first < end)
-
-    def _trust(self, row: SegmentRow) -> None:
-        for tile in range(row.first // TILE_EVENTS, row.end // TILE_EVENTS):
-            known = self._level1[tile * _H : tile * _H + _H]
-            if len(known) != _H:
-                known = bytes(_H)
-                last = tile * TILE_EVENTS + TILE_EVENTS - 1
-                self._bad.append(
-                    Finding("tampered", tile * TILE_EVENTS, last, "tiles/1 is too short")
-                )
-            self._computed.push_tile(known)
-            self._stored.push_tile(known)
-
-    def _take(self, scanned: Scanned) -> None:
-        self._bad += scanned.findings
-        if scanned.received_min and scanned.received_min < self._received:
-            self._bad.append(
-                Finding("tampered", scanned.first, scanned.first, "received times go back")
-            )
-        self._received = max(self._received, scanned.received_max)
-        self._events += len(scanned.leaves) // _H
-        self._edge += scanned.leaves
-        while len(self._edge) >= TILE_EVENTS * _H:
-            self._tile(bytes(self._edge[: TILE_EVENTS * _H]))
-            del self._edge[: TILE_EVENTS * _H]
-
-    def _tile(self, leaves: bytes) -> None:
-        number = self._computed.size // TILE_EVENTS
-        first, last = number * TILE_EVENTS, number * TILE_EVENTS + TILE_EVENTS - 1
-        value = subtree_root(leaves)
-        known = self._level1[number * _H : number * _H + _H]
-        damaged = any(f.first <= last and first <= f.last for f in self._bad)
-        if len(known) == _H and known != value and not damaged:
-            self._mismatched.append(number)
-        if last >= self._sealed:  # no evidence gives these leaves again: the trees keep them
-            self._computed.append(leaves)
-            self._stored.append(leaves)
-            return
-        usable = known if damaged and len(known) == _H else value
-        self._computed.push_tile(usable)
-        self._stored.push_tile(known if len(known) == _H else value)
-
-    def _finish(self) -> Bodies:
-        self._computed.append(bytes(self._edge))
-        self._stored.append(bytes(self._edge))
-        return Bodies(
-            computed=self._computed, stored=self._stored, size=self._computed.size,
-            findings=self._bad, mismatched=self._mismatched, events=self._events,
-        )
+    problems: list[Problem]
+    lines: list[str]
+    reached: bool
+    as_stored: frozenset[int]
 
 
-def judge_bodies(
-    bodies: Bodies, size: int, root: bytes, kept: list[tuple[int, bytes]]
-) -> list[Problem]:
-    """Compare the trees with a signed (size, root); `kept` are earlier signed ones."""
+def judge_bodies(bodies: Bodies, points: Sequence[Signed]) -> Judged:
+    """Compare the bodies with signed `points` in ascending order of size."""
     problems = [
         Problem(verdict=f.verdict, first=f.first, last=f.last, message=f.message)
-        for f in bodies.findings if f.verdict != "torn" and f.first < size
+        for f in bodies.findings if f.verdict != TORN
     ]
-    computed = _root(bodies.computed, size)
-    if computed == root:
-        problems += [
-            Problem(
-                verdict="tampered", first=tile * TILE_EVENTS,
-                last=tile * TILE_EVENTS + TILE_EVENTS - 1,
-                message="the stored tile hash is not that of the events, which are as signed",
-            )
-            for tile in bodies.mismatched
-        ]
-    elif bodies.mismatched and _root(bodies.stored, size) == root:
-        problems += [
-            Problem(
-                verdict="tampered", first=tile * TILE_EVENTS,
-                last=tile * TILE_EVENTS + TILE_EVENTS - 1,
-                message="the events are not those that were signed",
-            )
-            for tile in bodies.mismatched
-        ]
-    elif not problems or computed is not None:
-        problems.append(_narrowed(bodies, size, kept))
-    return problems
+    tree, stored, good, reached = bodies.tree(), set[int](), 0, False
+    lines: list[str] = []
+    for point in points:
+        ours = bodies.root(tree, point.size)
+        reached = ours == point.root
+        if ours is None:
+            continue
+        if not reached:
+            swap = _between(bodies.mismatched, good, point.size)
+            other = bodies.tree(stored | swap) if swap else tree
+            if not swap or bodies.root(other, point.size) != point.root:
+                _narrowed(problems, lines, good, point)
+                break
+            tree, reached = other, True
+            stored |= swap
+        good = point.size
+    lines += _left_open(bodies, points)
+    problems += _tiles(bodies, stored, good)
+    return Judged(problems, lines, reached, frozenset(stored))
 
 
-def _root(tree: LogTree, size: int) -> bytes | None:
-    if size == 0:
-        return sha256(b"").digest()
-    try:
-        return tree.root(size) if size <= tree.size else None
-    except Damaged:
-        return None
+def _between(tiles: Sequence[int], low: int, high: int) -> set[int]:
+    return {t for t in tiles if t * TILE_EVENTS < high and low < (t + 1) * TILE_EVENTS}
 
 
-def _narrowed(bodies: Bodies, size: int, kept: list[tuple[int, bytes]]) -> Problem:
-    good, bad = 0, size
-    for at, root in sorted(kept):
-        if at > size:
-            break
-        if _root(bodies.computed, at) == root:
-            good = at
+def _narrowed(problems: list[Problem], lines: list[str], good: int, point: Signed) -> None:
+    """The signed root does not follow: name the events since the last point that did."""
+    last = point.size - 1
+    text = f"the events {good}..{last} do not give the root that {point.who} signs"
+    named = any(p.first is not None and p.first <= last and good <= (p.last or 0) for p in problems)
+    if named:
+        lines.append(f"{text}; the damage named there is the reason, or part of it")
+    else:
+        problems.append(Problem(verdict="tampered", first=good, last=last, message=text))
+
+
+def _left_open(bodies: Bodies, points: Sequence[Signed]) -> list[str]:
+    """What no root can be computed over."""
+    if not points or bodies.unknown_from >= min(points[-1].size, bodies.size):
+        return []
+    end = min(points[-1].size, bodies.size)
+    return [
+        f"without the damaged events the signed root cannot be computed again: of"
+        f" {bodies.unknown_from}..{end - 1} what still reads is as its file's key wrote it, but"
+        " not proven"
+    ]
+
+
+def _tiles(bodies: Bodies, stored: Collection[int], good: int) -> list[Problem]:
+    """Tiles whose stored hash is not that of their events."""
+    out = []
+    for tile in bodies.mismatched:
+        first = tile * TILE_EVENTS
+        last = first + TILE_EVENTS - 1
+        if tile in stored:
+            text = "these events are not those that were signed"
+        elif last < good:
+            text = "tiles/1: the stored tile hash is not that of these events, which are as signed"
         else:
-            bad = at
-            break
-    return Problem(
-        verdict="tampered", first=good, last=bad - 1,
-        message=f"the events {good}..{bad - 1} do not give the signed root",
-    )
-
-
-def segments_of(manifest: Manifest | None) -> list[SegmentRow]:
-    """The manifest's segments; raises `Damaged`."""
-    return manifest.segments() if manifest is not None else []
+            text = "these events and their stored tile hash (tiles/1) do not agree"
+        out.append(Problem(verdict="tampered", first=first, last=last, message=text))
+    return out
 
 
 def report(
-    origin: str, size: int, root: bytes, checkpoint_size: int, problems: list[Problem],
-    lines: list[str], events: int, began: float, unwitnessed: int | None, pending: int,
+    *, origin: str, size: int, root: bytes, checkpoint_size: int, problems: list[Problem],
+    said: list[Problem], lines: list[str], events: int, began: float, unwitnessed: int | None,
 ) -> VerifyReport:
-    """Put the account together: the gravest verdict first."""
-    order = {verdict: place for place, verdict in enumerate(BAD)}
-    bad = sorted(
-        (p for p in problems if p.verdict in order),
-        key=lambda p: (p.first is None, p.first or 0, order[p.verdict]),
-    )
-    if bad:
-        forks = [p for p in bad if p.verdict in ("rolled back", "forked", "truncated")]
-        verdict = forks[0].verdict if forks and bad[0].first is None else bad[0].verdict
-    else:
-        verdict = "proven" if checkpoint_size else "pending"
-    first = next((p.first for p in bad if p.first is not None), None)
-    said = [f"{p.verdict}: {p.message}" for p in problems] + lines
-    if pending and not bad:
-        said.append(f"{pending} events are pending: stored, not yet under a checkpoint")
+    """Put the account together: the gravest verdict, the lowest index."""
+    found = {problem.verdict for problem in problems}
+    lawful = {one.verdict for one in said}
+    verdict = next((one for one in ORDER if one in found), None)
+    if verdict is None:
+        verdict = "pending" if not checkpoint_size and "pending" in lawful else "proven"
+    first = min((p.first for p in problems if p.first is not None), default=None)
+    ordered = sorted(problems, key=lambda p: (ORDER.index(p.verdict), p.first or 0))
+    told = [f"{p.verdict}: {_placed(p)}" for p in ordered + said]
     return VerifyReport(
-        verdict=verdict, exit=EXIT_DAMAGED if bad else EXIT_OK, origin=origin, size=size,
-        root=root.hex(), checkpoint_size=checkpoint_size, first_index=first, problems=problems,
-        lines=said, events=events, seconds=round(monotonic() - began, 3), unwitnessed=unwitnessed,
+        verdict=verdict, exit=EXIT_DAMAGED if problems else EXIT_OK, origin=origin, size=size,
+        root=root.hex(), checkpoint_size=checkpoint_size, first_index=first, problems=ordered,
+        said=said, lines=told + lines, events=events, seconds=round(monotonic() - began, 3),
+        unwitnessed=unwitnessed,
     )
+
+
+def _placed(problem: Problem) -> str:
+    if problem.first is None:
+        return problem.message
+    last = problem.first if problem.last is None else problem.last
+    where = f"index {problem.first}" if last == problem.first else f"{problem.first}..{last}"
+    return f"{where}: {problem.message}"

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from indelible.base.errors import BadRequest
 from indelible.base.limits import NAME_CHARS
 from indelible.event.model import Event
-from indelible.ingest.parsed import Parsed, Rejected
+from indelible.ingest.parsed import Parsed, Rejected, Unparsed
 
 _decode = msgspec.json.Decoder(Event).decode
+_decode_unparsed = msgspec.json.Decoder(Unparsed).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -56,7 +57,7 @@ def bind(
         if not tenant and event_id == parsed.id:
             kept.append(parsed)
             continue
-        event = _decode(parsed.content)
+        event = _decoded(parsed)
         if tenant and event.tenant not in (UNSET, tenant):
             refused.append(
                 Rejected(
@@ -71,7 +72,13 @@ def bind(
     return kept, refused
 
 
-def _bound(parsed: Parsed, event: Event, tenant: str, event_id: str) -> Parsed:
+def _decoded(parsed: Parsed) -> Event | Unparsed:
+    return _decode_unparsed(parsed.content) if parsed.kind == "unparsed" else _decode(parsed.content)
+
+
+def _bound(
+    parsed: Parsed, event: Event | Unparsed, tenant: str, event_id: str
+) -> Parsed:
     bound = replace(event, tenant=tenant or event.tenant, id=event_id or UNSET)
     content = _encode(bound)
     same = parsed.idempotent == parsed.content

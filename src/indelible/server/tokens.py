@@ -25,7 +25,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class TokenView(msgspec.Struct, frozen=True, kw_only=True):
-    """A token without its secret; `revoked` is empty while it lives."""
+    """A token without its secret, `revoked` is empty while it lives."""
 
     id: str
     name: str
@@ -112,7 +112,7 @@ async def create(call: Call) -> Response:
 
 
 async def listing(call: Call) -> Response:
-    """All tokens without secrets."""
+    """All tokens, and no secret."""
     tokens = [_view(row) for row in call.rooms.meta.tokens()]
     await call.record("indelible.token.list", "read", counted=True)
     return json_answer(TokenList(tokens=tokens))
@@ -160,7 +160,7 @@ ROUTES = (
         path="/v1/tokens",
         permission=Permission.TOKENS,
         name="listTokens",
-        summary="All tokens, without secrets",
+        summary="All tokens, and no secret of any",
         handler=listing,
         answer=TokenList,
     ),
