@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import time
 from pathlib import Path
 
 import zstandard
@@ -21,13 +20,7 @@ def compacted(ledger: Ledger) -> None:
     """Start, wait until the column files stop changing, stop, start and stop again."""
     for _ in range(2):
         ledger.start()
-        before: set[str] = set()
-        while True:
-            time.sleep(3)
-            now = {path.name for path in (ledger.data / "ledger" / "columns").iterdir()}
-            if now == before:
-                break
-            before = now
+        ledger.calm()
         ledger.stop()
 
 

@@ -162,6 +162,16 @@ class Ledger:
             time.sleep(0.1)
         return time.monotonic() - began
 
+    def calm(self) -> None:
+        """Wait until compaction has nothing left to do: the column files stop changing."""
+        before: set[str] = set()
+        while True:
+            now = {path.name for path in (self.data / "ledger" / "columns").iterdir()}
+            if now == before:
+                return
+            before = now
+            time.sleep(5)
+
     def folder_bytes(self) -> dict[str, int]:
         """Bytes of each folder inside `data/ledger`."""
         root = self.data / "ledger"

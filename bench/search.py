@@ -132,7 +132,7 @@ def main() -> None:
         if seconds:
             report.add("loading", args.events / seconds, "events/s", note="one connection")
         ledger.settle()
-        time.sleep(5)
+        ledger.calm()
         asked = questions(Needles(packed), until)
         idle: dict[str, float] = {}
         for name, (ask, most) in asked.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from indelible.app.local import OpenedFolder
     from indelible.app.setup import InitResult
+    from indelible.app.unrecorded import UnrecordedFolder
     from indelible.base.settings import Settings
     from indelible.ledger.fsck import FsckReport
     from indelible.ledger.verify import VerifyReport
@@ -39,11 +40,19 @@ def run_serve(
     run_served(data, settings, only, json_log)
 
 
-def open_local(data: Path, recorded: bool = True) -> OpenedFolder:
-    """A stopped ledger as an application in this process; see `app.local`."""
-    from indelible.app.local import OpenedFolder
+def open_local(data: Path, recorded: bool = True) -> OpenedFolder | UnrecordedFolder:
+    """A stopped ledger as an application in this process; see `app.local`.
 
-    return OpenedFolder(data)
+    Unrecorded only on read-only media; see `app.unrecorded`.
+    """
+    if recorded:
+        from indelible.app.local import OpenedFolder
+
+        return OpenedFolder(data)
+    from indelible.app.place import Place
+    from indelible.app.unrecorded import UnrecordedFolder
+
+    return UnrecordedFolder(Place.at(data))
 
 
 def verify_folder(

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from indelible.app.core import Core
+from indelible.app.core import OVERLAP_US, Core
 from indelible.app.recovery_file import write_recovery
 from indelible.app.serve import SETTINGS
-from indelible.base.clock import MICROS, rfc3339, wall_us
+from indelible.base.clock import rfc3339, wall_us
 from indelible.base.errors import BadRequest, IndelibleError
 from indelible.ledger.incoming import own_record
 from indelible.ledger.publish import LogKeys
@@ -21,7 +21,6 @@ from indelible.server.rooms import VerifyOutcome, VerifyRequest
 from indelible.store.keyring import ED25519, MLDSA44
 
 _LINE = 1 << 24
-OVERLAP_US = 30 * 86_400 * MICROS
 
 
 async def verify(

@@ -1,37 +1,43 @@
-"""`verify` and `fsck` of a folder: what the command line runs, and the server in a process apart.
+"""`verify` of a folder: what the command line runs, and the server in a process apart.
 
-Read-only: no lock, no key made, nothing written. So they also run on a folder that `serve`
-refuses, and beside a running server.
+Read-only: no lock, no key made, nothing written. So it also runs on a folder that `serve` refuses,
+and beside a running server: everything that somebody signed is read before the data are, which
+only grow.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 from indelible.app.place import Place
+from indelible.app.signatures import Note, Notes
 from indelible.base.clock import MICROS, monotonic, wall_us
 from indelible.base.errors import Damaged, IndelibleError
-from indelible.ledger.publish import LogKeys
+from indelible.ledger.bodies import Bodies, BodyCheck
+from indelible.ledger.found import Segments
 from indelible.ledger.register import Register
+from indelible.ledger.scan_tail import TORN
 from indelible.ledger.verify import (
-    Bodies,
-    BodyCheck,
+    Judged,
     Problem,
+    Signed,
     VerifyReport,
     judge_bodies,
     report,
 )
-from indelible.proof.checkpoint import Checkpoint, parse_head
-from indelible.proof.errors import ProofError
-from indelible.proof.keys import VerifierKey
-from indelible.proof.note import check, parse
 from indelible.proof.verification_policy import VerificationPolicy, parse_verification_policy
-from indelible.store.keyring import Keyring
-from indelible.store.manifest import Manifest
 
 Advance = Callable[[int, int], None]
+
+
+class BadCheckpoint(IndelibleError):
+    """The checkpoint given to compare with is not one of this log's: it shows nothing."""
+
+    code = "bad_checkpoint"
+    status = 400
+    exit_code = 3
+    remedy = "Give a checkpoint of this log, as the log, a receipt or a witness gave it out."
 
 
 class FolderCheck:
@@ -39,90 +45,77 @@ class FolderCheck:
 
     def __init__(self, place: Place, policy: VerificationPolicy) -> None:
         self._place, self._policy = place, policy
-        self._keyring: Keyring = place.keyring(read_only=True)
-        own = LogKeys(place.settings.origin, self._keyring).verifier_keys()
-        self._keys = list(policy.log_keys) or own
+        self._keyring = place.keyring(read_only=True)
+        self._notes = Notes(place, self._keyring, policy)
         self.problems: list[Problem] = []
+        self.said: list[Problem] = []
         self.lines: list[str] = []
 
-    def add(self, verdict: str, message: str, first: int | None = None) -> None:
+    def add(
+        self, verdict: str, message: str, first: int | None = None, last: int | None = None
+    ) -> None:
         """One finding."""
-        self.problems.append(Problem(verdict=verdict, message=message, first=first))
-
-    def signed(self, content: bytes, where: str) -> Checkpoint | None:
-        """A checkpoint whose every given key has a valid line; findings otherwise."""
-        try:
-            note = parse(content)
-            head, _ = parse_head(note.text)
-            results = check(note, self._keys)
-        except ProofError as error:
-            self.add("tampered", f"{where}: {error.message}")
-            return None
-        if head.origin != self._place.settings.origin:
-            self.add("not signed by the given key", f"{where}: of the log {head.origin!r}")
-            return None
-        missing = [result.key for result in results if result.missing]
-        if missing and self._rotated(missing, results):
-            missing = []
-        if missing:
-            verdict = (
-                "signature stripped" if len(missing) < len(results)
-                else "not signed by the given key"
-            )
-            names = ", ".join(key.keyid.hex() for key in missing)
-            self.add(verdict, f"{where}: no valid line of key {names}")
-            return None
-        return head
-
-    def _rotated(self, missing: list[VerifierKey], results: list[object]) -> bool:
-        """Without a policy, any full pair of the log's own keys is enough (before a rotation)."""
-        if self._policy.log_keys:
-            return False
-        kinds = {key.kind for key in self._keys}
-        present = {r.key.kind for r in results if not r.missing}  # type: ignore[attr-defined]
-        return kinds == present
+        self.problems.append(Problem(verdict=verdict, message=message, first=first, last=last))
 
     def run(
         self, first: int, end: int | None, quick: bool, against: list[tuple[str, bytes]],
         advance: Advance,
     ) -> VerifyReport:
-        """Everything; see `ledger.verify`."""
+        """Everything: read what is signed, recompute the bodies, compare."""
         began = monotonic()
-        place = self._place
-        content = _read(place.paths.checkpoint)
-        newest = self.signed(content, "checkpoint") if content else None
-        bodies = self._bodies(first, end, quick, advance)
+        given = [self._given(who, content) for who, content in against]
+        newest = self._notes.newest()
+        kept = self._notes.kept()
+        given += [note.signed for note in self._notes.of_witnesses()]
+        register = self._register()
+        self.problems += self._notes.problems
+        bodies = self._bodies(first, end, quick, advance, newest, kept, register, given)
+        self._judge(bodies, newest, kept, register, given)
         size = newest.size if newest else 0
-        if bodies is not None:
-            if content is None and bodies.size and not self.problems:
-                self.lines.append("there is no checkpoint: nothing is signed yet")
-            if newest is not None:
-                self._judge(bodies, newest)
-            self._compare_register(bodies)
-            for name, other in against:
-                self._compare(bodies, name, other)
-        unwitnessed = self._witnesses(content, newest, bodies)
-        self._ages(content)
-        total = bodies.size if bodies else 0
-        pending = max(0, total - size)
-        if pending and "pending" in self._policy.refused:
-            self.add("stale", f"{pending} events are pending, which is not accepted")
+        unwitnessed = self._witnesses(newest, bodies)
+        self._ages(newest)
+        self._pending(size, bodies)
+        root = newest.root if newest else b""
         return report(
-            place.settings.origin, total, newest.root if newest else b"", size, self.problems,
-            self.lines, bodies.events if bodies else 0, began, unwitnessed, pending,
+            origin=self._place.settings.origin, size=bodies.size, root=root, checkpoint_size=size,
+            problems=self.problems, said=self.said, lines=self.lines, events=bodies.events,
+            began=began, unwitnessed=unwitnessed,
         )
 
-    def _bodies(
-        self, first: int, end: int | None, quick: bool, advance: Advance
-    ) -> Bodies | None:
+    # --- what somebody signed
+
+    def _given(self, who: str, content: bytes) -> Signed:
+        note = self._notes.read(content, who, anyone=True)
+        if note is None:
+            raise BadCheckpoint(self._notes.problems[-1].message)
+        return note.signed
+
+    def _register(self) -> Signed | None:
         place = self._place
         try:
-            manifest = Manifest(place.paths.manifest, read_only=True)
-            rows = manifest.segments()
-            reader = place.reader(self._keyring, manifest)
-        except (Damaged, sqlite3.Error) as error:
-            self.add("tampered", str(error), 0)
+            register = Register(place.settings.state, place.settings.origin, read_only=True)
+            try:
+                signed = register.read()
+            finally:
+                register.close()
+        except Damaged as error:
+            self.add("tampered", error.message)
             return None
+        if signed.closed:
+            self.lines.append("the register says that this log was closed by a restore")
+        return Signed("the register", signed.size, signed.root)
+
+    # --- the bodies
+
+    def _bodies(
+        self, first: int, end: int | None, quick: bool, advance: Advance, newest: Note | None,
+        kept: list[Note], register: Signed | None, given: list[Signed],
+    ) -> Bodies:
+        place = self._place
+        segments = Segments(place.paths, place.settings.origin, self._keyring)
+        if segments.trouble:
+            self.add("tampered", f"{segments.trouble}; evidence was found by its files")
+        rows = segments.rows
         touched = [r for r in rows if r.end > first and (end is None or r.first < end)]
         total = sum(row.end - row.first for row in (touched[-1:] if quick else touched))
         done = 0
@@ -132,141 +125,146 @@ class FolderCheck:
             done += count
             advance(done, max(total, done))
 
-        found = BodyCheck(
-            place.paths, place.settings.origin, self._keyring, rows, reader.tile_leaves
+        needed = [one.size for one in (newest, register, *given) if one is not None]
+        bodies = BodyCheck(
+            place.paths, place.settings.origin, self._keyring, rows,
+            sizes=[note.size for note in kept], needed=needed,
+            top=max((newest.size if newest else 0, *(n.size for n in kept)), default=0),
+            more=segments.more,
         ).run(first, end, quick, step)
-        if len(touched) < len(rows) or quick:
+        for row in segments.unnamed:
+            self.add("tampered", f"the manifest does not name {row.file}", row.first, row.end - 1)
+        if quick or len(touched) < len(rows):
             self.lines.append(
-                f"bodies recomputed: {found.events:,} events; the others by their stored tile"
-                " hashes only"
+                f"recomputed from bodies: {bodies.events:,} events; the others are taken by their"
+                " stored tile hashes"
             )
-        return found
+        return bodies
 
-    def _judge(self, bodies: Bodies, newest: Checkpoint) -> None:
-        if newest.size > bodies.size:
-            verdict = "truncated"
-            self.add(
-                verdict,
-                f"the checkpoint here is of {newest.size} entries, the data end at {bodies.size}",
-                bodies.size,
+    def _judge(
+        self, bodies: Bodies, newest: Note | None, kept: list[Note], register: Signed | None,
+        given: list[Signed],
+    ) -> None:
+        own = [note.signed for note in (*kept, *([newest] if newest else []))]
+        if newest is None and register is not None and register.size:
+            own.append(register)
+            if not self._notes.found_newest:
+                self.add("tampered", "there is no checkpoint, but the register knows a signed size")
+        inside = sorted((p for p in own if p.size <= bodies.size), key=lambda p: p.size)
+        judged = judge_bodies(bodies, inside)
+        self.problems += judged.problems
+        self.lines += judged.lines
+        self._too_short(bodies, own)
+        self._compare(bodies, judged, newest, kept, register, given)
+        torn = [f for f in bodies.findings if f.verdict == TORN]
+        for finding in torn:
+            self.lines.append(
+                f"an unfinished record at the end, at index {finding.first}: nobody was answered"
+                " for it; the next start moves it to quarantine"
             )
-            self.problems += [
-                Problem(verdict=f.verdict, first=f.first, last=f.last, message=f.message)
-                for f in bodies.findings if f.verdict != "torn"
-            ]
-            return
-        kept = self._kept(newest.size)
-        self.problems += judge_bodies(bodies, newest.size, newest.root, kept)
 
-    def _kept(self, size: int) -> list[tuple[int, bytes]]:
-        """Signed checkpoints of earlier sizes that are kept here."""
-        found: list[tuple[int, bytes]] = []
-        for path in sorted(self._place.paths.checkpoints.glob("[0-9]*")):
-            content = _read(path) or b""
-            head = self.signed(content, f"checkpoints/{path.name}")
-            if head is not None and head.size <= size:
-                found.append((head.size, head.root))
-        return found
+    def _too_short(self, bodies: Bodies, own: list[Signed]) -> None:
+        """Signed sizes here that the data do not reach."""
+        top = max(own, key=lambda p: p.size, default=None)
+        if top is not None and top.size > bodies.size and top.who != "the register":
+            text = f"{top.who} is of {top.size} entries, the data end at {bodies.size}"
+            self.add("truncated", text, bodies.size, top.size - 1)
 
-    def _compare_register(self, bodies: Bodies) -> None:
-        place = self._place
-        try:
-            register = Register(place.settings.state, place.settings.origin, read_only=True)
-            signed = register.read()
-            register.close()
-        except Damaged as error:
-            self.add("tampered", error.message)
-            return
-        self._known(bodies, "the register", signed.size, signed.root)
+    def _compare(
+        self, bodies: Bodies, judged: Judged, newest: Note | None, kept: list[Note],
+        register: Signed | None, given: list[Signed],
+    ) -> None:
+        """Is what others know in the history of these data, and of the newest checkpoint?"""
+        tree = bodies.tree(judged.as_stored)
+        size = newest.size if newest else 0
+        if newest and register and register.size < size:
+            text = f"the register is older ({register.size}) than the checkpoint here ({size})"
+            self.add("rolled back", text)
+        own = [note.signed for note in kept if judged.reached]
+        for point in [*own, *([register] if register else []), *given]:
+            if newest and point.size == size:
+                if point.root != newest.root:
+                    self.add("forked", f"{point.who} holds another root for the size {size}")
+                continue
+            if point.size > bodies.size:
+                self._ahead(bodies, point)
+                continue
+            ours = bodies.root(tree, point.size)
+            if ours is None or not judged.reached:
+                self._not_compared(point)
+            elif ours != point.root:
+                self.add("forked", f"{point.who} holds another root for the size {point.size}")
 
-    def _compare(self, bodies: Bodies, name: str, content: bytes) -> None:
-        head = self.signed(content, name)
-        if head is not None:
-            self._known(bodies, name, head.size, head.root)
+    def _ahead(self, bodies: Bodies, point: Signed) -> None:
+        text = f"{point.who} knows {point.size} entries, the data end at {bodies.size}"
+        if not any(p.verdict == "truncated" for p in self.problems):
+            self.add("rolled back", text)
+        else:
+            self.lines.append(text)
 
-    def _known(self, bodies: Bodies, who: str, size: int, root: bytes) -> None:
-        """Somebody knows (size, root): is it in the history of these data?"""
-        if size > bodies.size:
-            if not any(p.verdict in ("truncated", "rolled back") for p in self.problems):
-                self.add("rolled back", f"{who} knows {size} entries, the data end at {bodies.size}")
-            return
-        if any(p.first is not None and p.first < size for p in self.problems):
-            return  # the damage below is named already; its root says nothing new
-        try:
-            ours = bodies.computed.root(size)
-        except Damaged:
-            return
-        if ours != root:
-            self.add("forked", f"{who} holds another root for the size {size}")
+    def _not_compared(self, point: Signed) -> None:
+        self.lines.append(
+            f"{point.who} (size {point.size}) could not be compared: the damaged events leave the"
+            " root of that size open"
+        )
 
-    def _witnesses(
-        self, content: bytes | None, newest: Checkpoint | None, bodies: Bodies | None
-    ) -> int | None:
-        """The unwitnessed tail, by the configured (or demanded) witnesses' lines."""
-        from indelible.app.witnessed import cosigned_sizes
+    # --- freshness
 
-        keys = list(self._policy.witness_keys)
-        if not keys:
-            keys = configured_witnesses(self._place)
-        sizes = cosigned_sizes(self._place, keys, self._keys)
-        for key_name, at, root, _seconds in sizes:
-            if bodies is not None and newest is not None:
-                self._known(bodies, f"the witness {key_name}", at, root)
+    def _witnesses(self, newest: Note | None, bodies: Bodies) -> int:
+        """The tail that no witness has cosigned, by the demanded or the configured witnesses."""
+        keys = self._notes.witness_keys
         size = newest.size if newest else 0
         quorum = max(1, self._policy.quorum)
-        covered = sorted((at for _n, at, _r, _s in sizes), reverse=True)
-        reached = covered[quorum - 1] if len(covered) >= quorum else 0
+        covered = sorted(self._notes.cosigned(keys), key=lambda c: c.size, reverse=True)
+        reached = covered[quorum - 1].size if len(covered) >= quorum else 0
         tail = max(0, size - reached)
-        if keys and tail:
-            seconds = [s for _n, at, _r, s in sizes if at == reached]
-            age = f", for {wall_us() // MICROS - max(seconds)} s" if seconds else ""
-            self.lines.append(f"unwitnessed: the last {tail} events{age}")
-        elif not keys:
-            self.lines.append(
-                f"unwitnessed: no witness is configured; the last {size} events rest on this"
-                " machine's keys and register alone"
+        now = wall_us() // MICROS
+        if self._policy.quorum and len(covered) < quorum:
+            text = f"{len(covered)} of the named witnesses have cosigned, {quorum} are demanded"
+            self.add("unwitnessed", text, reached, max(reached, size - 1))
+        elif tail and keys:
+            age = now - max((c.seconds for c in covered[:quorum]), default=now)
+            text = f"no witness has cosigned the last {tail} events, for {age} s"
+            self._say("unwitnessed", text, reached, size - 1)
+        elif tail:
+            text = (
+                f"no witness is configured: that the last {tail} events are all there ever were"
+                " rests on this machine's keys and register"
             )
-        if self._policy.quorum and tail:
-            self.problems.append(
-                Problem(verdict="stale", message=f"unwitnessed: fewer than {quorum} witnesses")
-            )
+            self._say("unwitnessed", text, 0, size - 1)
+        limit = self._policy.witness_max_age
+        fresh = [c for c in covered if limit is not None and _fresh(c.seconds, now, limit)]
+        if limit is not None and len(covered) >= quorum and len(fresh) < quorum:
+            self.add("stale", f"cosignatures are older than the {limit} s that are allowed")
+        self.problems += self._notes.witness_problems
         return tail
 
-    def _ages(self, content: bytes | None) -> None:
+    def _ages(self, newest: Note | None) -> None:
         limit = self._policy.max_age
-        if limit is None or content is None:
+        if limit is None:
             return
-        keys = [*self._keys, *self._policy.witness_keys]
-        try:
-            times = [r.timestamp for r in check(parse(content), keys) if r.timestamp is not None]
-        except ProofError:
+        now = wall_us() // MICROS
+        latest = newest.latest if newest else None
+        if latest is None or not _fresh(latest, now, limit):
+            age = "there is none" if latest is None else f"the newest is {now - latest} s old"
+            self.add("stale", f"no signature is younger than {limit} s: {age}")
+
+    def _pending(self, size: int, bodies: Bodies) -> None:
+        count = bodies.size - size
+        if count <= 0 or self.problems:
             return
-        age = wall_us() // MICROS - max(times, default=0)
-        if age > limit:
-            self.add("stale", f"the newest signature is {age} s old; {limit} s are allowed")
+        text = f"{count} events are stored and not yet under a checkpoint"
+        if "pending" in self._policy.refused:
+            self.add("pending", text, size, bodies.size - 1)
+        else:
+            self._say("pending", text, size, bodies.size - 1)
+
+    def _say(self, verdict: str, message: str, first: int, last: int) -> None:
+        self.said.append(Problem(verdict=verdict, message=message, first=first, last=last))
 
 
-def configured_witnesses(place: Place) -> list[VerifierKey]:
-    """Keys of the witnesses the metadata name; none when they cannot be read."""
-    from indelible.store.meta import Meta
-
-    try:
-        meta = Meta(place.paths.meta, read_only=True)
-    except (IndelibleError, sqlite3.Error):
-        return []
-    try:
-        return [VerifierKey.parse(row.vkey) for row in meta.witnesses()]
-    except (IndelibleError, sqlite3.Error):
-        return []
-    finally:
-        meta.close()
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
+def _fresh(seconds: int, now: int, limit: int) -> bool:
+    return now - limit <= seconds <= now + 300
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -278,7 +276,11 @@ def verify_place(
     quick: bool = False, against: bytes = b"", verification_policy: str = "",
     advance: Advance = _silent,
 ) -> VerifyReport:
-    """Verify a folder; raises only when keyring or settings cannot be opened at all."""
+    """Verify a folder.
+
+    Raises when keyring or settings cannot be opened at all, and `BadCheckpoint` when `against` is
+    not a checkpoint of this log.
+    """
     policy = parse_verification_policy(verification_policy)
     known = [("the given checkpoint", against)] if against else []
     end = None if to_index is None else to_index + 1

@@ -37,13 +37,15 @@ from indelible.ledger.incoming import (
     own_record,
 )
 from indelible.ledger.open import Ledger, drop_sealed_journals
-from indelible.ledger.publish import Publisher
+from indelible.ledger.publish import LogKeys, Publisher
 from indelible.ledger.sequencer import Sequencer
 from indelible.proof.note import NoteSignature
+from indelible.store.keyring import ED25519, MLDSA44
 from indelible.store.meta import Meta
 
 _log = logging.getLogger(__name__)
 OWN_VIA = Via(protocol="internal")
+OVERLAP_US = 30 * 86_400 * MICROS  # old and new signing keys both sign for so long
 
 
 class Alarm(NamedTuple):
@@ -169,6 +171,7 @@ class Core:
                 " confirm it with `indelible clock accept`"
             )
         self._restore_sources()
+        self.retire_signing_keys()
         if found.size == 0:
             await self._first_records()
         await self.own(
@@ -185,6 +188,17 @@ class Core:
                     {"files": found.quarantined, "index": found.quarantined_index},
                 )
             )
+
+    def retire_signing_keys(self) -> None:
+        """The overlap of a rotation is over: old signing keys sign no more."""
+        ledger = self.ledger
+        before = wall_us() - OVERLAP_US
+        gone = [
+            key for purpose in (ED25519, MLDSA44)
+            for key in ledger.keyring.retire_replaced(purpose, before)
+        ]
+        if gone:
+            ledger.keys = ledger.publisher.keys = LogKeys(ledger.origin, ledger.keyring)
 
     async def _first_records(self) -> None:
         vkeys = self.ledger.keys.vkeys()

@@ -21,30 +21,64 @@ from indelible.query.service import Service, raise_if_error
 from indelible.server.application import Application, build_app
 
 
-class LocalEngine:
-    """`app.rooms.Engine` in this process."""
+class EmbeddedEngine:
+    """`app.rooms.Engine` in this process; `_catch_up` gives a corpus that knows everything."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        ledger, place = core.ledger, core.place
-        self._keeper = Keeper(
-            ledger.paths, ledger.origin, ledger.keyring, ledger.manifest, ledger.reader
-        )
-        self._settings = place.settings
+        self._settings = core.place.settings
         self._corpus: LiveCorpus | None = None
         self._service: Service | None = None
         self._turn = asyncio.Lock()
 
-    def _catch_up(self) -> Service:
-        """Read back what is durable, make columns of it, and have a query engine over it."""
+    def _catch_up(self) -> LiveCorpus:
+        raise AssertionError("a kind of engine says where its corpus comes from")
+
+    def _ready(self) -> Service:
+        corpus = self._catch_up()
+        if self._service is None:
+            self._service = service_over(corpus, self._settings)
+        return self._service
+
+    async def ask(self, op: str, payload: bytes, size: int) -> bytes:
+        """See `Engine.ask`."""
+        async with self._turn:
+            service = await asyncio.to_thread(self._ready)
+            return raise_if_error(await asyncio.to_thread(service.dispatch, op, payload))
+
+    async def stream(self, op: str, payload: bytes, size: int) -> AsyncIterator[bytes]:
+        """See `Engine.stream`."""
+        async with self._turn:
+            service = await asyncio.to_thread(self._ready)
+            pieces: Iterator[bytes] = service.export(payload)
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                yield piece
+
+    async def seal(self, end: int) -> int:
+        """See `Engine.seal`."""
+        raise AssertionError("a kind of engine says how it seals")
+
+
+class LocalEngine(EmbeddedEngine):
+    """Keeper and queries over a folder that this process writes to."""
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        ledger = core.ledger
+        self._keeper = Keeper(
+            ledger.paths, ledger.origin, ledger.keyring, ledger.manifest, ledger.reader
+        )
+
+    def _catch_up(self) -> LiveCorpus:
+        """Read back what is durable and make columns of it."""
         ledger = self._core.ledger
         self._keeper.follow(ledger.writer.where(), limit=1 << 62)
-        if self._corpus is None or self._service is None:
+        if self._corpus is None:
             self._corpus = LiveCorpus(ledger.paths, ledger.keyring, ledger.manifest, ledger.reader)
-            self._service = service_over(self._corpus, self._settings)
-        for chunk in self._keeper.chunks(partial=True):
+        self._keeper.chunks(partial=True)
+        for chunk in self._keeper.tail.chunks:
             self._corpus.put(chunk)
-        return self._service
+        return self._corpus
 
     def _seal_whole(self, end: int | None) -> bool:
         """Seal one segment that is due, or up to `end`; True when one was sealed."""
@@ -56,20 +90,6 @@ class LocalEngine:
         self._keeper.seal(self._keeper.take(due))
         self._keeper.drop(due)
         return True
-
-    async def ask(self, op: str, payload: bytes, size: int) -> bytes:
-        """See `Engine.ask`."""
-        async with self._turn:
-            service = await asyncio.to_thread(self._catch_up)
-            return raise_if_error(await asyncio.to_thread(service.dispatch, op, payload))
-
-    async def stream(self, op: str, payload: bytes, size: int) -> AsyncIterator[bytes]:
-        """See `Engine.stream`."""
-        async with self._turn:
-            service = await asyncio.to_thread(self._catch_up)
-            pieces: Iterator[bytes] = service.export(payload)
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                yield piece
 
     async def seal(self, end: int) -> int:
         """See `Engine.seal`."""

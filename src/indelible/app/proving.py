@@ -28,7 +28,8 @@ class Prover:
         self._publisher = publisher
 
     def _published(self, index: int) -> tuple[int, bytes]:
-        size, note = self._publisher.size, self._publisher.note
+        head, note = self._publisher.published
+        size = head.size
         if index >= self._tree.size:
             raise NotFound(f"there is no event {index}")
         if index >= size:

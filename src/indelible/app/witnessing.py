@@ -41,6 +41,7 @@ from indelible.proof.note import SignedNote, check, parse, serialise
 from indelible.store.meta import WitnessRow
 
 _log = logging.getLogger(__name__)
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log every exchange of every beat
 _NOTHING = Witnessed(0, 0, "")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

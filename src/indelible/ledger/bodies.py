@@ -91,9 +91,12 @@ class BodyCheck:
     ) -> None:
         self._paths, self._origin, self._keyring, self._rows = paths, origin, keyring, rows
         self._needed = [size for size in needed if size % TILE_EVENTS]
-        self._tiles = frozenset(n // TILE_EVENTS for n in (*sizes, *self._needed) if n % TILE_EVENTS)
+        odd = (size for size in (*sizes, *self._needed) if size % TILE_EVENTS)
+        self._tiles = frozenset(size // TILE_EVENTS for size in odd)
         self._top, self._more = top, more
         self._edge = bytearray()
+        self._filled = 0
+        self._hollow = False
         self._lost: set[int] = set()
         self._received = 0
         self._out = Bodies(hashes=[], kept={}, findings=[], mismatched=[])
@@ -115,8 +118,7 @@ class BodyCheck:
             if row.first in chosen:
                 self._take(next(scans))
             else:
-                for tile in range(row.first // TILE_EVENTS, row.end // TILE_EVENTS):
-                    self._push(out.stored(tile))
+                self._trust(row.end)
         journals = JournalsScan(
             self._paths, self._origin, self._keyring, first=out.sealed, top=self._top,
             rescue=self._rescue,
@@ -130,14 +132,11 @@ class BodyCheck:
     def _chosen(self, first: int, end: int | None, quick: bool) -> set[int]:
         """Segments to recompute, by first index."""
         chosen: set[int] = set()
+        needed = {size // TILE_EVENTS * TILE_EVENTS for size in (*self._needed, self._out.sealed)}
         for row in self._rows:
             touched = row.end > first and (end is None or row.first < end) and not quick
-            partial = row.first % TILE_EVENTS or row.end % TILE_EVENTS
-            asked = any(
-                row.first <= size and size // TILE_EVENTS * TILE_EVENTS < row.end
-                for size in self._needed
-            )
-            if touched or partial or asked or row is self._rows[-1]:
+            asked = any(at < row.end and row.first < at + TILE_EVENTS for at in needed)
+            if touched or asked or row is self._rows[-1]:
                 chosen.add(row.first)
         return chosen
 
@@ -186,16 +185,37 @@ class BodyCheck:
         self._leaves(scanned.rest)
 
     def _leaves(self, leaves: bytes) -> None:
-        self._edge += leaves
-        whole = len(self._edge) // (TILE_EVENTS * H)
-        for position in range(whole):
-            at = position * TILE_EVENTS * H
-            part = bytes(self._edge[at : at + TILE_EVENTS * H])
-            number = len(self._out.hashes)
-            if number in self._tiles and number not in self._lost:
-                self._out.kept[number] = part
-            self._tile(subtree_root(part))
-        del self._edge[: whole * TILE_EVENTS * H]
+        at = 0
+        while at < len(leaves):
+            part = leaves[at : at + (TILE_EVENTS - self._filled) * H]
+            at += len(part)
+            self._edge += part
+            self._filled += len(part) // H
+            self._close_tile()
+
+    def _trust(self, end: int) -> None:
+        """Events up to `end` are not recomputed: their tiles are as stored."""
+        at = len(self._out.hashes) * TILE_EVENTS + self._filled
+        while at < end:
+            step = min(end - at, TILE_EVENTS - self._filled)
+            at += step
+            self._filled += step
+            self._hollow = True
+            self._close_tile()
+
+    def _close_tile(self) -> None:
+        """The tile being filled is complete: its hash, the stored one if leaves were left out."""
+        if self._filled < TILE_EVENTS:
+            return
+        number, leaves = len(self._out.hashes), bytes(self._edge)
+        hollow, self._hollow, self._filled = self._hollow, False, 0
+        self._edge.clear()
+        if hollow:
+            self._push(self._out.stored(number))
+            return
+        if number in self._tiles and number not in self._lost:
+            self._out.kept[number] = leaves
+        self._tile(subtree_root(leaves))
 
     def _tile(self, computed: bytes) -> None:
         number = len(self._out.hashes)

@@ -60,7 +60,7 @@ def entry_head(kind: int, retention: int, source: int, seq: int, received_us: in
 
 def leaves_of(bodies: list[bytes], heads: list[bytes], salts: bytes) -> bytes:
     """The leaves of consecutive events, 32 bytes each, concatenated."""
-    out = []
+    out: list[bytes] = []
     add = out.append
     at = 0
     for body, head in zip(bodies, heads, strict=True):

@@ -29,6 +29,11 @@ class LogKeys:
     def __init__(self, origin: str, keyring: Keyring) -> None:
         self.ed25519 = [Ed25519Signer(origin, keyring.get(k)) for k in keyring.ids(ED25519)]
         self.mldsa44 = [MLDSA44Signer(origin, keyring.get(k)) for k in keyring.ids(MLDSA44)]
+        self._former = [
+            signer(origin, keyring.get(key)).vkey
+            for purpose, signer in ((ED25519, Ed25519Signer), (MLDSA44, MLDSA44Signer))
+            for key in keyring.ids(purpose, retired=True)
+        ]
         if not self.ed25519 or not self.mldsa44:
             raise Damaged("the keyring holds no signing keys for this log")
 
@@ -47,9 +52,9 @@ class LogKeys:
         return {"vkey": self.ed25519[-1].vkey, "vkey.mldsa44": self.mldsa44[-1].vkey}
 
     def verifier_keys(self) -> list[VerifierKey]:
-        """Every key of the log that the keyring holds."""
+        """Every key the log has had: those that sign, then the retired ones."""
         lines = [s.vkey for s in self.ed25519] + [s.vkey for s in self.mldsa44]
-        return [VerifierKey.parse(line) for line in lines]
+        return [VerifierKey.parse(line) for line in (*lines, *self._former)]
 
 
 def parse_lines(text: str, lines: str) -> list[NoteSignature]:
@@ -67,12 +72,20 @@ class Publisher:
         self._paths, self.origin, self.keys = paths, origin, keys
         self._register, self._fence = register, fence
         self.register_size = register.read().size
-        self.head = Checkpoint(origin, 0, b"")
-        self.note = b""
-        self.signed_us = 0
+        self.published: tuple[Checkpoint, bytes] = (Checkpoint(origin, 0, b""), b"")
         if paths.checkpoint.exists():
-            self.note = paths.checkpoint.read_bytes()
-            self.head, _ = parse_head(parse(self.note).text)
+            note = paths.checkpoint.read_bytes()
+            self.published = (parse_head(parse(note).text)[0], note)
+
+    @property
+    def head(self) -> Checkpoint:
+        """The last published checkpoint."""
+        return self.published[0]
+
+    @property
+    def note(self) -> bytes:
+        """The last published note; `published` gives both as they belong together."""
+        return self.published[1]
 
     @property
     def size(self) -> int:
@@ -87,11 +100,11 @@ class Publisher:
         if size > self.register_size:
             self._register.advance(self._fence, self.register_size, size, root)
             self.register_size = size
-        self.head = Checkpoint(self.origin, size, root)
-        self.note = self.keys.sign(self.head, now_us // MICROS)
-        write_durably(self._paths.checkpoint, self.note)
-        self.signed_us = now_us
-        return self.note
+        head = Checkpoint(self.origin, size, root)
+        note = self.keys.sign(head, now_us // MICROS)
+        write_durably(self._paths.checkpoint, note)
+        self.published = (head, note)
+        return note
 
     def add_cosignatures(self, size: int, lines: list[NoteSignature]) -> bool:
         """Add witness lines to the newest checkpoint, if it is still the one of `size`."""
@@ -100,8 +113,9 @@ class Publisher:
         note = parse(self.note)
         ours = {(line.name, line.keyid) for line in lines}
         kept = [s for s in note.signatures if (s.name, s.keyid) not in ours]
-        self.note = serialise(SignedNote(note.text, (*kept, *lines)))
-        write_durably(self._paths.checkpoint, self.note)
+        cosigned = serialise(SignedNote(note.text, (*kept, *lines)))
+        write_durably(self._paths.checkpoint, cosigned)
+        self.published = (self.head, cosigned)
         return True
 
     def keep(self) -> None:
@@ -113,11 +127,14 @@ class Publisher:
 def check_note(
     content: bytes, keys: list[VerifierKey], origin: str, where: Path | str
 ) -> Checkpoint:
-    """A stored checkpoint's head; raises `Damaged` unless every given key has a valid line."""
+    """A stored checkpoint's head; raises `Damaged` unless it bears a valid line of each kind.
+
+    `keys` are all keys the log has had: a note from before a rotation bears the old pair alone.
+    """
     head, _ = parse_head(parse(content).text)
     if head.origin != origin:
         raise Damaged(f"{where}: a checkpoint of the log {head.origin!r}")
-    missing = [result.key.keyid.hex() for result in check(content, keys) if result.missing]
-    if missing:
-        raise Damaged(f"{where}: no signature of the log's key {', '.join(missing)}")
+    signed = {result.key.kind for result in check(content, keys) if result.valid}
+    if signed != {key.kind for key in keys}:
+        raise Damaged(f"{where}: not signed by the log's own Ed25519 and ML-DSA-44 keys")
     return head

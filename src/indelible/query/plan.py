@@ -147,10 +147,10 @@ def _sides(part: Predicate, deciders: Deciders) -> list[Sql]:
         return target_conditions(part) if part.field == "target" else [condition(part, deciders)]
     if isinstance(part, Text) and part.value:
         return text_sides(part.value)
-    if isinstance(part, AnyOf) and len(part.children) <= _SPLIT_MOST:
-        if all(_is_needle(child) for child in part.children):
-            return [side for child in part.children for side in _sides(child, deciders)]
-    return []
+    children = part.children if isinstance(part, AnyOf) else ()
+    if len(children) > _SPLIT_MOST or not all(map(_is_needle, children)):
+        return []
+    return [side for child in children for side in _sides(child, deciders)]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):

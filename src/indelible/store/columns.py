@@ -40,8 +40,8 @@ class _Actor(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Target(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    type: str = ""
-    id: str = ""
+    type: str
+    id: str
     name: str = ""
 
 

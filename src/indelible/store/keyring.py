@@ -16,6 +16,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -176,12 +177,12 @@ class Keyring:
         except InvalidTag as error:
             raise Damaged(f"the key {key_id} in the keyring was altered") from error
 
-    def ids(self, purpose: str) -> list[str]:
-        """Ids of the living keys of a purpose, oldest first; retired ones are left out."""
+    def ids(self, purpose: str, *, retired: bool = False) -> list[str]:
+        """Ids of the living keys of a purpose, oldest first: those in use, or the retired ones."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT id FROM keys WHERE purpose=? AND wrapped IS NOT NULL AND retired IS NULL"
-                " ORDER BY created, rowid",
+                "SELECT id FROM keys WHERE purpose=? AND wrapped IS NOT NULL"
+                f" AND retired IS {'NOT NULL' if retired else 'NULL'} ORDER BY created, rowid",
                 (purpose,),
             ).fetchall()
         return [str(row[0]) for row in rows]
@@ -204,10 +205,23 @@ class Keyring:
                 self._cache.pop(key_id, None)
             self._db.execute("COMMIT")
 
-    def retire(self, key_id: str) -> None:
-        """Keep a key readable but no longer the newest of its purpose."""
+    def retire_replaced(self, purpose: str, before_us: int) -> list[str]:
+        """Retire every key of a purpose that one made before `before_us` replaced; their ids.
+
+        A retired key no longer signs; it stays readable, because it has signed.
+        """
         with self._lock:
-            self._db.execute("UPDATE keys SET retired=? WHERE id=?", (wall_us(), key_id))
+            rows = self._db.execute(
+                "SELECT id, created FROM keys WHERE purpose=? AND wrapped IS NOT NULL"
+                " AND retired IS NULL ORDER BY created, rowid",
+                (purpose,),
+            ).fetchall()
+            gone = [
+                str(key_id) for (key_id, _), (_, replaced) in pairwise(rows) if replaced < before_us
+            ]
+            for key_id in gone:
+                self._db.execute("UPDATE keys SET retired=? WHERE id=?", (wall_us(), key_id))
+        return gone
 
     def all_ids(self) -> dict[str, str]:
         """Every living key: id to purpose."""
