@@ -12,8 +12,7 @@ from tests.unit.server.fake_rooms import House
 
 from indelible.access import GRANTABLE, PERMISSIONS, Permission
 from indelible.server.metrics import METRICS
-from indelible.server.openapi import template
-from indelible.server.route import Access
+from indelible.server.route import Access, template
 from indelible.server.table import ROUTES
 
 ROOT = Path(__file__).parents[2]

@@ -28,6 +28,7 @@ from indelible.event.predicate import (
     Term,
     Text,
 )
+from indelible.query import plan
 from indelible.query.aggregate import count, facets, histogram
 from indelible.query.export import export
 from indelible.query.model import (
@@ -201,6 +202,7 @@ def _file(kept: list[bytes], begin: int, end: int, folder: Path) -> ColumnFile:
 @contextmanager
 def _layouts(kept: list[bytes], cuts: list[int]) -> Iterator[list[QueryEngine]]:
     """The same events all in the tail, in fresh files and a tail, and in one merged file."""
+    plan.ROW_GROUP = 2  # so that even these files are read in waves
     ends = sorted({min(cut, len(kept)) for cut in cuts} - {0})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -18,7 +18,7 @@ from indelible.app.place import Place
 from indelible.app.proving import Prover
 from indelible.app.sources import registered_in_tail
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
-from indelible.base.errors import Damaged, IndelibleError
+from indelible.base.errors import Damaged, IndelibleError, LedgerStopped
 from indelible.base.limits import (
     CLOCK_FORWARD_SECONDS,
     CLOCK_IDLE_DAYS,
@@ -258,6 +258,10 @@ class Core:
         except IndelibleError as error:
             self.stop(error.message)
             raise
+        except OSError as error:
+            why = f"the checkpoint could not be written: {error.strerror} ({error.filename})"
+            self.stop(why)
+            raise LedgerStopped(why) from error
         if self.ledger.reader.sealed_end > self._kept and size >= self.ledger.reader.sealed_end:
             self._kept = self.ledger.reader.sealed_end
             await loop.run_in_executor(self.threads, self.publisher.keep)
@@ -332,12 +336,14 @@ class Core:
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
-    """Run an async function on a beat for ever; an `IndelibleError` is logged and ends this turn."""
+    """Run an async function on a beat for ever; its errors are logged and end this turn only."""
     while True:
         began = monotonic()
         try:
             await work()
         except IndelibleError as error:
             _log.error("%s: %s", error.code, error.message)
+        except OSError as error:
+            _log.error("%s: %s", error.filename, error.strerror)
         await asyncio.sleep(max(0.05, seconds - (monotonic() - began)))
 

@@ -1,15 +1,183 @@
-"""`fsck` of a folder."""
+"""`fsck` of a folder: what lies in the data folder, the keyring and the register."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from indelible.ledger.fsck import FsckReport
+from indelible.app.place import Place
+from indelible.app.signatures import Notes
+from indelible.base.errors import Damaged
+from indelible.ledger.fsck import KEYS, START, FsckReport, LedgerFsck, Problems, database
+from indelible.ledger.fsck_derived import DerivedFsck
+from indelible.ledger.publish import LogKeys
+from indelible.ledger.register import Register
+from indelible.ledger.scan import BROKEN, describe, key_of
+from indelible.proof.verification_policy import VerificationPolicy
+from indelible.store.keyring import Keyring
+from indelible.store.meta import Meta
+
+_REBUILD = "Run `indelible register rebuild --from CHECKPOINT` with one that was kept elsewhere."
+_META = "Bring it back from a backup; tokens, sources and witnesses are in it, no events."
+_CHECKPOINT = "Run `indelible verify`; the next start signs again if data and register agree."
+
+
+class FolderFsck:
+    """One check of one folder."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._paths, self._origin = place.paths, place.settings.origin
+        self.problems = Problems()
+
+    def run(self, columns: bool, advance: Callable[[int, int], None]) -> FsckReport:
+        """Everything; a part that cannot be read does not keep the others from being checked."""
+        problems = self.problems
+        self._in_use()
+        keyring = self._keyring()
+        self._register()
+        self._meta()
+        if keyring is None:
+            return problems.report()
+        top = self._checkpoints(keyring)
+        self._vkeys(keyring)
+        ledger = LedgerFsck(self._paths, self._origin, keyring, problems)
+        ledger.run(top, advance)
+        derived = DerivedFsck(self._paths, self._origin, keyring, problems)
+        self._guarded("ids", lambda: derived.ids(ledger.rows))
+        if columns:
+            self._guarded("columns", lambda: derived.columns(ledger.columns, advance))
+        if not problems.found:
+            sealed = ledger.rows[-1].end if ledger.rows else 0
+            problems.notes.append(
+                f"{ledger.bodies.size:,} events: {sealed:,} in {len(ledger.rows)} segments and"
+                f" {len(ledger.columns)} column files, {ledger.bodies.size - sealed:,} in the"
+                " journal"
+            )
+        return problems.report()
+
+    def _guarded(self, area: str, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except BROKEN as error:
+            self.problems.add(area, "", f"could not be checked: {describe(error, area)}", START)
+
+    def _in_use(self) -> None:
+        """Beside a running server what it is writing can look unfinished."""
+        try:
+            handle = os.open(self._paths.lock, os.O_RDONLY)
+        except OSError:
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            self.problems.notes.append(
+                "another process is writing here: what it has just begun can look unfinished"
+            )
+        finally:
+            os.close(handle)
+
+    def _keyring(self) -> Keyring | None:
+        folder = self._place.settings.keys
+        if not database(self.problems, "keyring", folder / "keyring.sqlite", KEYS):
+            return None
+        try:
+            keyring = self._place.keyring(read_only=True)
+            ids = keyring.all_ids()
+        except (Damaged, sqlite3.Error) as error:
+            self.problems.add("keyring", str(folder), describe(error, "keyring"), KEYS)
+            return None
+        for key_id in ids:
+            try:
+                key_of(keyring, key_id)
+            except Damaged as error:
+                self.problems.add("keyring", "keyring.sqlite", error.message, KEYS)
+        if not (folder / "master.sealed").is_file():
+            text = "is missing: the recovery file opens nothing without it"
+            self.problems.add("keyring", "master.sealed", text, KEYS)
+        return keyring
+
+    def _register(self) -> None:
+        folder = self._place.settings.state
+        if not database(self.problems, "register", folder / "register.sqlite", _REBUILD):
+            return
+        try:
+            register = Register(folder, self._origin, read_only=True)
+            register.close()
+        except Damaged as error:
+            self.problems.add("register", "register.sqlite", error.message, _REBUILD)
+
+    def _meta(self) -> None:
+        path = self._paths.meta
+        if not path.is_file():
+            self.problems.add("meta", path.name, "is missing", _META)
+            return
+        try:
+            meta = Meta(path, read_only=True)
+            try:
+                said = meta.integrity()
+            finally:
+                meta.close()
+        except (Damaged, sqlite3.Error) as error:
+            said = [describe(error, path.name)]
+        for text in said[:3]:
+            self.problems.add("meta", path.name, text.replace("\n", " "), _META)
+
+    def _checkpoints(self, keyring: Keyring) -> int:
+        """Signatures of the checkpoints here; the largest signed size."""
+        try:
+            notes = Notes(self._place, keyring, VerificationPolicy())
+        except BROKEN as error:
+            self.problems.add("keyring", "", describe(error, "keyring"), KEYS)
+            return 0
+        newest, kept = notes.newest(), notes.kept()
+        notes.of_witnesses()
+        for problem in notes.problems:
+            self.problems.add("checkpoint", "", problem.message, _CHECKPOINT)
+        sizes = [note.size for note in (newest, *kept) if note is not None]
+        if not notes.found_newest and self._signed_before():
+            self.problems.add("checkpoint", "checkpoint", "is missing", _CHECKPOINT)
+        return max(sizes, default=0)
+
+    def _signed_before(self) -> bool:
+        try:
+            register = Register(self._place.settings.state, self._origin, read_only=True)
+        except Damaged:
+            return False
+        size = register.read().size
+        register.close()
+        return size > 0
+
+    def _vkeys(self, keyring: Keyring) -> None:
+        """The public keys beside the data must be the log's own."""
+        try:
+            lines = LogKeys(self._origin, keyring).vkeys()
+        except BROKEN:
+            return  # named already
+        for name, line in lines.items():
+            path = self._place.data / name
+            try:
+                found = path.read_text("utf-8").strip()
+            except (OSError, ValueError):
+                found = ""
+            if found != line:
+                text = "is not the log's public key" if found else "is missing"
+                remedy = f"Write it again from `indelible keys show`: {line[:60]}..."
+                self.problems.add("vkey", name, text, remedy)
+
+
+def fsck_place(
+    place: Place, *, columns: bool, progress: Callable[[int, int], None]
+) -> FsckReport:
+    """Check a folder; changes nothing."""
+    return FolderFsck(place).run(columns, progress)
 
 
 def fsck_folder(
     data: Path, *, columns: bool, progress: Callable[[int, int], None]
 ) -> FsckReport:
-    """Check a folder."""
-    return FsckReport(verdict="whole", exit=0, problems=[], lines=[])
+    """`indelible fsck --data`."""
+    return fsck_place(Place.at(data), columns=columns, progress=progress)

@@ -58,6 +58,8 @@ class SealerLink:
                 await self._hear(core, message)
         except IndelibleError as error:
             _log.error("%s: %s", error.code, error.message)
+        except asyncio.CancelledError:  # the loop is closing: there is nobody left to tell
+            return
         finally:
             if self._writer is writer:
                 self._writer = None

@@ -7,6 +7,7 @@ called when they are needed. Leaving it publishes a checkpoint over everything t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from indelible.app.core import Core
 from indelible.app.corpus import LiveCorpus, service_over
 from indelible.app.place import Place
 from indelible.app.rooms import LiveRooms
+from indelible.base.limits import CHECKPOINT_SECONDS
 from indelible.ledger.incoming import Durable
 from indelible.ledger.keeper import Keeper
 from indelible.query.service import Service, raise_if_error
@@ -138,12 +140,15 @@ class LocalLedger:
         except BaseException:
             self.core.close()
             raise
+        self._leaving = asyncio.Event()
         self._beat = asyncio.create_task(self._publish())
         return self
 
     async def _publish(self) -> None:
-        while True:
-            await asyncio.sleep(0.5)
+        while not self._leaving.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHECKPOINT_SECONDS / 2):
+                    await self._leaving.wait()
             if self.core.publisher.size < self.core.ledger.tree.size:
                 await self.engine.publish()
 
@@ -153,8 +158,8 @@ class LocalLedger:
     ) -> None:
         try:
             await self.app.close()
-            self._beat.cancel()
-            await asyncio.gather(self._beat, return_exceptions=True)
+            self._leaving.set()
+            await self._beat
             await self.core.end()
             if self.core.ledger.writer.stopped is None:
                 await self.engine.publish()

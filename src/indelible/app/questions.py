@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from indelible.app import wire
-from indelible.app.worker import raised
 from indelible.base.clock import monotonic
 from indelible.base.errors import Busy
 from indelible.base.limits import QUERY_QUEUE, QUERY_SECONDS
-from indelible.query.service import raise_if_error
 
 _AT_ONCE = 4
 START_SECONDS = 5.0
@@ -32,7 +30,7 @@ class Questions:
     async def ask(self, op: str, payload: bytes, size: int) -> bytes:
         """One question, one answer. Raises `Busy`, or the error the worker answered."""
         async for piece in self._exchange(op, payload, size, QUERY_SECONDS + 10):
-            return raise_if_error(piece)
+            return piece
         raise Busy("the query process ended while it was answering")
 
     def stream(self, op: str, payload: bytes, size: int) -> AsyncIterator[bytes]:
@@ -63,7 +61,7 @@ class Questions:
                 if isinstance(message, wire.Refused):
                     self._idle[path].append(streams)
                     streams = None
-                    raise raised(message)
+                    raise wire.raised(message)
                 if not isinstance(message, wire.Answer):
                     raise Busy("the query process ended while it was answering")
                 if not message.more:

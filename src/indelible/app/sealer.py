@@ -25,19 +25,19 @@ from indelible.ledger.tail import Chunk
 from indelible.store.manifest import Manifest, SegmentRow
 
 PARTIAL_SECONDS = 0.5
-SEND_SECONDS = 10.0
 
 
 class SealerProcess:
     """The loop of the sealer."""
 
     def __init__(self, place: Place, run: Path) -> None:
+        # The writer listens once it holds the folder's lock: nothing may be touched before.
+        self._writer = wire.Link.await_connection(run / "ledger.sock", wire.START_SECONDS)
         keyring = place.keyring()
         manifest = Manifest(place.paths.manifest)
         self._keeper = Keeper(
             place.paths, place.settings.origin, keyring, manifest, place.reader(keyring, manifest)
         )
-        self._writer = wire.Link.connect(str(run / "ledger.sock"), SEND_SECONDS)
         self._workers: dict[socket.socket, wire.Link] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._writer.socket, selectors.EVENT_READ)
@@ -71,7 +71,7 @@ class SealerProcess:
     def _ready(self, which: object) -> None:
         if which is self._listener:
             connection, _ = self._listener.accept()
-            connection.settimeout(SEND_SECONDS)
+            connection.settimeout(wire.SEND_SECONDS)
             link = wire.Link(connection)
             self._workers[connection] = link
             self._selector.register(connection, selectors.EVENT_READ)

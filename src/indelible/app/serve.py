@@ -116,10 +116,9 @@ def run_parent(data: Path, query_workers: int, run: Path) -> int:
         writer.start()
         assert writer.process is not None
         while not stopping and writer.process.poll() is None:
-            if (run / "ledger.sock").exists():
-                sealer.revive()
-                for worker in workers:
-                    worker.revive()
+            sealer.revive()
+            for worker in workers:
+                worker.revive()
             time.sleep(LOOK_SECONDS)
         writer.end(DRAIN_SECONDS)
         code = writer.process.returncode

@@ -111,4 +111,8 @@ def readiness(core: Core) -> Readiness:
     if stopped and stopped not in reasons:
         reasons.append(stopped)
     reasons += core.not_ready()
+    try:
+        os.statvfs(core.place.data)
+    except OSError as error:
+        reasons.append(f"the data folder cannot be reached: {error.strerror}")
     return Readiness(ready=not reasons, reasons=tuple(reasons))

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
-
 from indelible.app.core import Core
 from indelible.app.corpus import LiveCorpus
 from indelible.app.local import EmbeddedEngine

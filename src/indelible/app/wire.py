@@ -9,10 +9,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import threading
+from pathlib import Path
 
 import msgspec
 
+from indelible.base.clock import monotonic
+from indelible.base.errors import IndelibleError, Unreachable
+
 MAX_FRAME = 1 << 30
+START_SECONDS = 120.0
+SEND_SECONDS = 10.0
 
 
 class Progress(msgspec.Struct, frozen=True, tag="durable"):
@@ -139,6 +146,18 @@ class Link:
         connection.connect(path)
         return cls(connection)
 
+    @classmethod
+    def await_connection(cls, path: Path, seconds: float) -> Link:
+        """Connect as soon as somebody listens; raises `Unreachable` after `seconds`."""
+        until = monotonic() + seconds
+        while True:
+            try:
+                return cls.connect(str(path), SEND_SECONDS)
+            except OSError as error:
+                if monotonic() > until:
+                    raise Unreachable(f"nobody answers at {path}") from error
+            threading.Event().wait(0.02)
+
     def send(self, message: Message) -> None:
         """Send one message; raises OSError."""
         self.socket.sendall(encode(message))
@@ -178,3 +197,19 @@ class Link:
     def close(self) -> None:
         """Hang up."""
         self.socket.close()
+
+
+def refused(error: IndelibleError) -> Refused:
+    """An error as a message."""
+    return Refused(msgspec.json.encode(error.as_dict()), error.status, error.exit_code)
+
+
+def raised(message: Refused) -> IndelibleError:
+    """A message as the error it was."""
+    shape = msgspec.json.decode(message.error)
+    error = IndelibleError(
+        shape["message"], field=shape.get("field"), position=shape.get("position"),
+        remedy=shape["remedy"], code=shape["code"],
+    )
+    error.status, error.exit_code = message.status, message.exit_code
+    return error

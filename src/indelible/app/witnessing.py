@@ -129,7 +129,7 @@ async def _alarm(
 ) -> Alarm:
     log_keys = core.ledger.keys.verifier_keys()
     copy = await shown(transport, row.url, core.ledger.origin, key, log_keys)
-    verdict = await _thread(core, judged, core, copy[0]) if copy else None
+    verdict = judged(core, copy[0]) if copy else None
     if copy and verdict:
         path = cosigned_path(core, key)
         evidence = path.with_name(f"{path.name}-contradicts")
@@ -166,7 +166,10 @@ def _withdraw(core: Core, alarm: Alarm | None) -> Alarm | None:
 
 
 def judged(core: Core, head: Checkpoint) -> str | None:
-    """What a checkpoint that log and witness both signed says of these data; None: it fits them."""
+    """What a checkpoint that log and witness both signed says of these data; None: it fits them.
+
+    Runs in the event loop, where the tree grows: its size may lie beyond the published one.
+    """
     tree = core.ledger.tree
     if head.size > tree.size:
         return ROLLED_BACK

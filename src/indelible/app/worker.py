@@ -8,33 +8,32 @@ import socket
 import threading
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
 
 from indelible.app import wire
 from indelible.app.corpus import LiveCorpus, service_over
 from indelible.app.place import Place
-from indelible.base.clock import monotonic
-from indelible.base.errors import IndelibleError, Unreachable
+from indelible.base.errors import IndelibleError
 from indelible.base.limits import QUERY_QUEUE
 from indelible.ledger.tail import Chunk
+from indelible.query.service import raise_if_error
 from indelible.store.manifest import Manifest
 
 FRESH_SECONDS = 1.0
-FEED_SECONDS = 10.0
 
 
 class WorkerProcess:
     """Answers on `query-N.sock` until the writer's side of the folder is gone."""
 
     def __init__(self, place: Place, run: Path, number: int) -> None:
+        self._feed = wire.Link.await_connection(run / "tail.sock", wire.START_SECONDS)
+        self._feed.socket.settimeout(None)
         keyring = place.keyring()
         manifest = Manifest(place.paths.manifest)
         reader = place.reader(keyring, manifest)
         self._corpus = LiveCorpus(place.paths, keyring, manifest, reader)
         self._service = service_over(self._corpus, place.settings)
         self._run = run
-        self._feed = _connect(str(run / "tail.sock"))
         self._feed_lock = threading.Lock()
         path = run / f"query-{number}.sock"
         path.unlink(missing_ok=True)
@@ -92,36 +91,7 @@ class WorkerProcess:
                     link.send(wire.Answer(piece, more=True))
                 link.send(wire.Answer(b""))
             else:
-                link.send(wire.Answer(self._service.dispatch(ask.op, ask.payload)))
+                answer = self._service.dispatch(ask.op, ask.payload)
+                link.send(wire.Answer(raise_if_error(answer)))
         except IndelibleError as error:
-            link.send(refused(error))
-
-
-def refused(error: IndelibleError) -> wire.Refused:
-    """An error as a message."""
-    return wire.Refused(msgspec.json.encode(error.as_dict()), error.status, error.exit_code)
-
-
-def raised(message: wire.Refused) -> IndelibleError:
-    """A message as the error it was."""
-    shape = msgspec.json.decode(message.error)
-    error = IndelibleError(
-        shape["message"], field=shape.get("field"), position=shape.get("position"),
-        remedy=shape["remedy"], code=shape["code"],
-    )
-    error.status, error.exit_code = message.status, message.exit_code
-    return error
-
-
-def _connect(path: str) -> wire.Link:
-    until = monotonic() + FEED_SECONDS
-    while True:
-        try:
-            link = wire.Link.connect(path, FEED_SECONDS)
-        except OSError as error:
-            if monotonic() > until:
-                raise Unreachable(f"the sealer does not answer at {path}") from error
-            threading.Event().wait(0.02)
-        else:
-            link.socket.settimeout(None)
-            return link
+            link.send(wire.refused(error))

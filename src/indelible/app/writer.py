@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -16,10 +17,12 @@ from indelible.app.rooms import LiveRooms
 from indelible.app.watch import BEAT_SECONDS, LOOK_SECONDS, verify_new, verify_on_beat
 from indelible.app.witnessing import ask_witnesses
 from indelible.base.clock import monotonic
+from indelible.base.errors import IndelibleError
 from indelible.base.limits import CHECKPOINT_SECONDS, IDLE_CHECKPOINT_SECONDS
 from indelible.server.application import build_app
 from indelible.server.run import serve
 
+_log = logging.getLogger(__name__)
 STATEMENT_SECONDS = 60.0
 CLOCK_SECONDS = 5.0
 SWITCH_SECONDS = 0.0005
@@ -85,9 +88,12 @@ async def publish(core: Core, link: SealerLink) -> None:
     while True:
         await link.wait_for_news(CHECKPOINT_SECONDS)
         began = monotonic()
-        if await link.publish_next():
-            last = began
-        elif began - last >= IDLE_CHECKPOINT_SECONDS:
-            await core.renew()
-            last = began
+        try:
+            if await link.publish_next():
+                last = began
+            elif began - last >= IDLE_CHECKPOINT_SECONDS:
+                await core.renew()
+                last = began
+        except IndelibleError as error:
+            _log.error("no checkpoint: %s", error.message)
         await asyncio.sleep(max(0.0, CHECKPOINT_SECONDS - (monotonic() - began)))

@@ -42,6 +42,7 @@ class Bodies(msgspec.Struct, kw_only=True):
     findings: list[Finding] = []
     mismatched: list[int] = []
     events: int = 0
+    roots: dict[int, bytes] = {}  # of each whole segment that was recomputed, by first index
 
     def stored(self, tile: int) -> bytes:
         """The stored hash of a tile; empty where none is stored."""
@@ -99,7 +100,7 @@ class BodyCheck:
         self._hollow = False
         self._lost: set[int] = set()
         self._received = 0
-        self._out = Bodies(hashes=[], kept={}, findings=[], mismatched=[])
+        self._out = Bodies(hashes=[], kept={}, findings=[], mismatched=[], roots={})
         self._out.sealed = rows[-1].end if rows else 0
 
     def run(
@@ -178,6 +179,8 @@ class BodyCheck:
         self._received = max(self._received, scanned.received_max)
         out.events += scanned.end - scanned.first
         out.kept.update(scanned.kept)
+        if scanned.root:
+            out.roots[scanned.first] = scanned.root
         self._lost |= lost_tiles(scanned.findings)
         self._leaves(scanned.leaves)
         for at in range(0, len(scanned.tiles), H):

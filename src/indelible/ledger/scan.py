@@ -70,6 +70,8 @@ class Scanned(NamedTuple):
     received_min: int
     received_max: int
     findings: list[Finding]
+    root: bytes = b""
+    """The tree hash of a whole segment's leaves as a tree of their own; empty when not known."""
 
     @property
     def end(self) -> int:
@@ -200,7 +202,8 @@ class SegmentScan:
         high = max(low, end // TILE_EVENTS)
         bad = lost_tiles(self._findings)
         if low * TILE_EVENTS >= end:
-            return Scanned(start, leaves, b"", b"", {}, *self._span(), self._findings)
+            root = b"" if bad or start != self._row.first else subtree_root(leaves)
+            return Scanned(start, leaves, b"", b"", {}, *self._span(), self._findings, root)
         tiles, kept = [], {}
         for tile in range(low, high):
             at = (tile * TILE_EVENTS - start) * H
@@ -208,9 +211,16 @@ class SegmentScan:
             tiles.append(bytes(H) if tile in bad else subtree_root(part))
             if tile in self._wanted and tile not in bad:
                 kept[tile] = part
+        head = leaves[: (low * TILE_EVENTS - start) * H]
+        rest = leaves[(high * TILE_EVENTS - start) * H :]
+        root = b""
+        if not bad and start == self._row.first:
+            aligned = not head and tiles
+            root = subtree_root(
+                b"".join([*tiles, subtree_root(rest)] if rest else tiles) if aligned else leaves
+            )
         return Scanned(
-            start, leaves[: (low * TILE_EVENTS - start) * H], b"".join(tiles),
-            leaves[(high * TILE_EVENTS - start) * H :], kept, *self._span(), self._findings,
+            start, head, b"".join(tiles), rest, kept, *self._span(), self._findings, root
         )
 
     def _span(self) -> tuple[int, int]:

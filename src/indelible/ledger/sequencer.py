@@ -84,7 +84,11 @@ class Sequencer:
             raise Busy(f"{UNSEALED_EVENTS} events are waiting to be sealed")
         now = monotonic()
         if now - self._space_at > _SPACE_SECONDS:
-            space = os.statvfs(self._data)
+            try:
+                space = os.statvfs(self._data)
+            except OSError as error:
+                why = f"the data folder cannot be reached: {error.strerror}"
+                raise LedgerStopped(why) from error
             if space.f_bavail * space.f_frsize < RESERVED_BYTES + 2 * self.queued_bytes:
                 raise DiskFull(
                     "the disk is full: only the reserve for the ledger's own records is left"

@@ -1,8 +1,8 @@
 """What a folder's data amount to: tree, size and root, found without writer, lock or register.
 
-Backup, restore, `register rebuild` and `reindex` ask this before they change anything. It reads
-what `Ledger` reads at its start (stored tile hashes, then the journal), compares with nothing, and
-changes nothing.
+Backup, restore and `register rebuild` ask this before they change anything. It reads what `Ledger`
+reads at its start (stored tile hashes, then the journal), compares with nothing, and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ class Standing:
 
     def __init__(self, paths: LedgerPaths, origin: str, keyring: Keyring) -> None:
         """Raises `Damaged` when the data have a hole or cannot be read."""
-        self._paths, self._origin, self._keyring = paths, origin, keyring
-        self._manifest = Manifest(paths.manifest, read_only=True)
+        self._manifest = existing_manifest(paths)
         try:
             self.reader = LedgerReader(paths, origin, keyring, self._manifest)
             self.tree = LogTree(self.reader.tile_leaves)
@@ -52,6 +51,16 @@ class Standing:
         """Close the files."""
         self.reader.close()
         self._manifest.close()
+
+
+def existing_manifest(paths: LedgerPaths) -> Manifest:
+    """The manifest of a folder; raises `Damaged` when it is not there (it is never made empty)."""
+    if not paths.manifest.is_file():
+        raise Damaged(
+            f"there is no manifest at {paths.manifest}",
+            remedy="Run `indelible reindex --data DIR`: it is made again from the evidence files.",
+        )
+    return Manifest(paths.manifest)
 
 
 def read_journals(paths: LedgerPaths, origin: str, keyring: Keyring, tree: LogTree) -> str | None:

@@ -69,12 +69,13 @@ class LogTree:
     def append(self, leaves: bytes) -> None:
         """Add leaves, 32 bytes each."""
         self._leaves += leaves
-        self.size += len(leaves) // _H
+        size = self.size + len(leaves) // _H
         done = len(self.levels[1]) // _H
-        while (done + 1) * TILE_EVENTS <= self.size:
+        while (done + 1) * TILE_EVENTS <= size:
             at = (done * TILE_EVENTS - self._leaf_start) * _H
             self._push(1, subtree_root(self._leaves[at : at + TILE_EVENTS * _H]))
             done += 1
+        self.size = size  # last: a reader in another thread finds all below `size` in place
 
     def push_tile(self, tile_hash: bytes) -> None:
         """Add a whole level-0 tile by its hash; its leaves then come from `fetch`."""

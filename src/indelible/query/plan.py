@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import msgspec
 
@@ -18,7 +18,7 @@ from indelible.query.model import Selection
 from indelible.query.sql import Deciders, condition, target_conditions
 from indelible.query.sql_parts import Sql, guarded, joined, negated
 from indelible.query.text_sql import text_sides
-from indelible.store.column_file import ColumnFile
+from indelible.store.column_file import ROW_GROUP, ColumnFile
 
 NEEDLES = ("actor", "onbehalf", "target", "session", "request", "id")
 """Fields whose equality finds few events; all but `onbehalf` have a Bloom filter."""
@@ -79,26 +79,56 @@ def pruned(files: Sequence[ColumnFile], predicate: Predicate, size: int) -> list
     ]
 
 
-def waves(
-    files: Sequence[ColumnFile], sort: str, descending: bool
-) -> Iterator[tuple[list[ColumnFile], int | None]]:
-    """Files in the order of the answer, a few at first and then more at once.
+class Wave(NamedTuple):
+    """Files to read next, perhaps only a part of them, and the best value (of time or index) that
+    anything later can still hold; None after the last. A page whose rows are all better than that
+    needs nothing later."""
 
-    Each with the best value (of time or index) that any later file can still hold, None after the
-    last: a page whose rows are all better than that needs no later file.
+    files: list[ColumnFile]
+    part: Sql | None
+    later: int | None
+
+
+def waves(
+    files: Sequence[ColumnFile], sort: str, descending: bool, needles: bool
+) -> Iterator[Wave]:
+    """Files in the order of the answer: a row group's worth at first, then more and more.
+
+    A search for needles is not worth many waves, since Bloom filters prune whatever is read.
     """
+    by_time = sort == "time"
+    column = "time" if by_time else '"index"'
 
     def best(file: ColumnFile) -> int:
-        if sort == "time":
+        if by_time:
             return file.time_max if descending else file.time_min
         return file.end - 1 if descending else file.first
 
     left = sorted(files, key=best, reverse=descending)
-    for count in (*_WAVES, len(left)):
+    if left and left[0].rows > 2 * ROW_GROUP:
+        line = _first_part(left[0], by_time, descending)
+        rest = [best(file) for file in left[1:]]
+        later = max([line - 1, *rest]) if descending else min([line + 1, *rest])
+        yield Wave(left[:1], Sql(f"{column} {'>=' if descending else '<='} ?", (line,)), later)
+        if not needles:
+            beyond = Sql(f"{column} {'<' if descending else '>'} ?", (line,))
+            yield Wave(left[:1], beyond, rest[0] if rest else None)
+            left = left[1:]
+            if not left:
+                return
+    counts = (len(left),) if needles else (*_WAVES, len(left))
+    for count in counts:
         wave, left = left[:count], left[count:]
-        yield wave, best(left[0]) if left else None
+        yield Wave(wave, None, best(left[0]) if left else None)
         if not left:
             return
+
+
+def _first_part(file: ColumnFile, by_time: bool, descending: bool) -> int:
+    """Where about a row group of the file ends, seen from the end that the answer begins with."""
+    low, high = (file.time_min, file.time_max) if by_time else (file.first, file.end - 1)
+    width = (high - low) * ROW_GROUP // file.rows
+    return high - width if descending else low + width
 
 
 def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
@@ -122,6 +152,15 @@ def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
         only = guarded(sides[number], negated(joined("OR", sides[:number])))
         found.append(joined("AND", [only, kept]))
     return found
+
+
+def names_needles(predicate: Predicate) -> bool:
+    """Does some condition that must hold name a needle, or one of a few?"""
+    return any(
+        _is_needle(part)
+        or (isinstance(part, AnyOf) and part.children and all(map(_is_needle, part.children)))
+        for part in conjuncts(predicate)
+    )
 
 
 def _best(parts: list[Predicate], split: list[list[Sql]]) -> int | None:

@@ -20,7 +20,7 @@ from indelible.query.corpus import Corpus
 from indelible.query.model import Paged, Row, SearchPage, SearchRequest, Selection, Value
 from indelible.query.plan import Position, digest_of, encode_cursor, resume, waves
 from indelible.query.session import Reader, Session
-from indelible.query.sql_parts import Sql
+from indelible.query.sql_parts import Sql, joined
 
 Keep = Callable[[StoredEvent], bool]
 Found = tuple[int, StoredEvent, bytes]
@@ -140,16 +140,21 @@ def find(
     extra = None if after is None else _beyond(sort, descending, after)
     best: list[tuple[int, int]] = []
     place = 0 if sort == "time" else 1
-    for number, (files, later) in enumerate(waves(session.files, sort, descending)):
-        source = session.source(Sql('time, "index"'), files, with_tail=number == 0, extra=extra)
-        text = f"SELECT time, \"index\" FROM ({source.text}) ORDER BY {order} LIMIT {count:d}"
+    for number, wave in enumerate(waves(session.files, sort, descending, session.needles)):
+        conditions = [part for part in (extra, wave.part) if part is not None]
+        source = session.source(
+            Sql('time, "index"'), wave.files, with_tail=number == 0,
+            extra=joined("AND", conditions) if conditions else None,
+        )
+        text = f'SELECT time, "index" FROM ({source.text}) ORDER BY {order} LIMIT {count:d}'
         rows = session.fetch(Sql(text, source.values))
-        best += [(int(str(time)), int(str(index))) for time, index in rows]
-        best.sort(key=lambda row: row if sort == "time" else row[1:], reverse=descending)
-        del best[count:]
-        if later is not None and len(best) == count:
+        found = {(int(str(time)), int(str(index))) for time, index in rows}
+        best = sorted(
+            found.union(best), key=lambda row: row if place == 0 else row[1:], reverse=descending
+        )[:count]
+        if wave.later is not None and len(best) == count:
             worst = best[-1][place]
-            if worst > later if descending else worst < later:
+            if worst > wave.later if descending else worst < wave.later:
                 break
     return best
 

@@ -21,7 +21,7 @@ from indelible.event.model import StoredEvent, read_body
 from indelible.query.corpus import Corpus, View, look
 from indelible.query.decider import DeciderTable, QueryDeciders
 from indelible.query.model import Selection
-from indelible.query.plan import branches, pruned, whole
+from indelible.query.plan import branches, names_needles, pruned, whole
 from indelible.query.sql import condition
 from indelible.query.sql_parts import Sql, joined
 from indelible.store.column_file import ColumnFile, expected_header
@@ -49,6 +49,7 @@ class Session:
         self._deciders = QueryDeciders(reader.table)
         self._branches = branches(self._predicate, self._deciders)
         self._whole = condition(self._predicate, self._deciders)
+        self.needles = names_needles(self._predicate)
         self._matches = compiled(self._predicate)
         self.files = pruned(view.files, self._predicate, self.size)
         self._began = monotonic()

@@ -13,7 +13,8 @@ from indelible.event.text import TEXT_PARTS, fold
 from indelible.query.sql_parts import TRUE, Sql, joined
 
 _SPELLINGS = {"i": "iIİ", "k": "kK\u212a"}  # every character that `fold` turns into the letter
-_COMMON = " \"'etaoinsrhldcumfpgwybvkxjqz0123456789"  # from common to rare, in JSON of events
+_COMMON = "\"_ -.,:0123456789etaoinsrhldcumfpgwybvkxjqz"  # from common to rare, in JSON of events
+_RARE = "vxjqz"
 _WIDE = {
     "actor_email", "target_id", "target_name", "further", "reason", "why", "changes", "data", "id",
 }  # fmt: skip
@@ -43,13 +44,22 @@ def contains(column: str, value: str, before: tuple[object, ...] = ()) -> Sql:
 
 
 def _spellings(wanted: str) -> list[str]:
-    """All that `fold` turns into the rarest two ASCII characters in a row of `wanted`."""
+    """All that `fold` turns into two ASCII characters in a row of `wanted`, or into one rare one.
+
+    The pair that begins with the rarest letter: looking for it stops least often.
+    """
     pairs = [a + b for a, b in pairwise(wanted) if (a + b).isascii()]
     if not pairs:
         return []
-    rarest = max(pairs, key=lambda pair: sum(_COMMON.find(letter) % 64 for letter in pair))
-    sides = [_SPELLINGS.get(letter, {letter, letter.upper()}) for letter in rarest]
+    chosen = max(pairs, key=lambda pair: [_rarity(letter) for letter in pair])
+    if chosen[0] in _RARE:
+        chosen = chosen[0]
+    sides = [_SPELLINGS.get(letter, {letter, letter.upper()}) for letter in chosen]
     return sorted("".join(letters) for letters in product(*map(sorted, sides)))
+
+
+def _rarity(letter: str) -> int:
+    return _COMMON.find(letter) % 64  # what is not in the list is rarest
 
 
 def mentions(column: str, needles: list[Sql]) -> Sql:

@@ -23,7 +23,6 @@ from indelible.server.door import Endpoint, endpoint, nowhere
 from indelible.server.errors import logger
 from indelible.server.events import PATH, PostEvents
 from indelible.server.rooms import Rooms
-from indelible.server.rsgi import Exchange, Inlet, Outlet, Request, asgi_scope, length_of
 from indelible.server.table import POST_EVENTS, ROUTES
 
 _IDLE_LOOK_SECONDS = 0.01
@@ -68,19 +67,6 @@ class Application:
             await self._lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
-
-    async def __rsgi__(self, request: Request, exchange: Exchange) -> None:
-        """One request as Granian gives it."""
-        self._active += 1
-        try:
-            if request.method == "POST" and request.path == PATH:
-                await self._post.exchange(request, exchange)
-            elif request.proto == "http":
-                scope = asgi_scope(request)
-                inlet, outlet = Inlet(exchange, length_of(scope)), Outlet(exchange)
-                await self._route(scope, inlet.receive, outlet.send)
-        finally:
-            self._active -= 1
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         for route in self._routes:

@@ -73,7 +73,9 @@ def bind(
 
 
 def _decoded(parsed: Parsed) -> Event | Unparsed:
-    return _decode_unparsed(parsed.content) if parsed.kind == "unparsed" else _decode(parsed.content)
+    if parsed.kind == "unparsed":
+        return _decode_unparsed(parsed.content)
+    return _decode(parsed.content)
 
 
 def _bound(

@@ -22,7 +22,7 @@ from indelible.server.call import Call, HungUp, doer_of
 from indelible.server.context import Context
 from indelible.server.credentials import header_of, peer_of
 from indelible.server.errors import MethodNotAllowed, error_answer, logger, unexpected
-from indelible.server.route import Access, Route
+from indelible.server.route import Access, Route, template
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -97,6 +97,7 @@ async def report_refusal(
 
 def endpoint(context: Context, route: Route) -> Endpoint:
     """The ASGI application of one route."""
+    label = template(route.path)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         began = monotonic()
@@ -106,7 +107,7 @@ def endpoint(context: Context, route: Route) -> Endpoint:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                context.metrics.answered(route.path, status, monotonic() - began)
+                context.metrics.answered(label, status, monotonic() - began)
                 _secure(message, context)
             await send(message)
 

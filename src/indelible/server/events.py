@@ -27,7 +27,6 @@ from indelible.server.door import (
 )
 from indelible.server.errors import RETRY_AFTER, error_body, unexpected
 from indelible.server.rooms import Submission
-from indelible.server.rsgi import Exchange, Inlet, Request, asgi_scope, length_of
 from indelible.server.submitting import submit
 
 PATH = "/v1/events"
@@ -44,36 +43,10 @@ class PostEvents:
         # What matters for JSON that no browser renders: each header costs every answer.
         strict = [STRICT_TRANSPORT] if tls else []
         self._headers = [_JSON, NO_STORE, *SECURITY_HEADERS[:2], *strict]
-        self._texts = [(name.decode(), value.decode()) for name, value in self._headers]
         self._tls = tls_name(context)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request by ASGI messages."""
-        found = await self.answer(scope, receive)
-        if found is None:
-            return
-        status, extra, body = found
-        length = (b"content-length", b"%d" % len(body))
-        headers = [*self._headers, length, *extra]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    async def exchange(self, request: Request, exchange: Exchange) -> None:
-        """Answer one request by RSGI."""
-        scope = asgi_scope(request)
-        found = await self.answer(scope, Inlet(exchange, length_of(scope)).receive)
-        if found is None:
-            return
-        status, extra, body = found
-        headers = self._texts
-        if extra:
-            headers = [*headers, *((name.decode(), value.decode()) for name, value in extra)]
-        exchange.response_bytes(status, headers, body)
-
-    async def answer(
-        self, scope: Scope, receive: Receive
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
-        """Status, headers beside the usual ones, and body, whatever happens; None: nobody there."""
+        """Answer one request, whatever happens."""
         began = monotonic()
         extra: list[tuple[bytes, bytes]] = []
         try:
@@ -85,10 +58,13 @@ class PostEvents:
             failure = unexpected(error)
             answer = failure.status, error_body(failure)
         if answer is None:
-            return None
+            return
         status, body = answer
         self._context.metrics.answered(PATH, status, monotonic() - began)
-        return status, extra, body
+        length = (b"content-length", b"%d" % len(body))
+        headers = [*self._headers, length, *extra]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes] | None:
         """Status and body; None when the sender hung up before its events were whole."""

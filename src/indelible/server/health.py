@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 from starlette.responses import Response
 
 from indelible.access import Permission
+from indelible.base.errors import DiskFull, LedgerStopped
 from indelible.server.call import Call, json_answer
 from indelible.server.rooms import Readiness, Status
 from indelible.server.route import Access, Route
@@ -42,7 +45,9 @@ async def metrics(call: Call) -> Response:
 async def status(call: Call) -> Response:
     """The state of the ledger."""
     found = call.rooms.status()
-    await call.record("indelible.status.read", "read", counted=True)
+    # A stopped ledger cannot record that its status was read; it must still say why it stopped.
+    with contextlib.suppress(LedgerStopped, DiskFull):
+        await call.record("indelible.status.read", "read", counted=True)
     return json_answer(found)
 
 

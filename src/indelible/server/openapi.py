@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -12,10 +11,9 @@ from starlette.responses import Response
 import indelible
 from indelible.access import GRANTABLE, PERMISSIONS, Permission
 from indelible.server.call import Call, encoded
-from indelible.server.route import Access, Parameter, Route
+from indelible.server.route import PATH_PART, Access, Parameter, Route, template
 from indelible.server.schemas import Schema, describe
 
-_PATH_PART = re.compile(r"\{(\w+)(?::path)?\}")
 _TYPES: dict[str, Schema] = {
     "text": {"type": "string"},
     "integer": {"type": "integer", "minimum": 0},
@@ -39,11 +37,6 @@ class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The one shape of every error."""
 
     error: ErrorDetail
-
-
-def template(path: str) -> str:
-    """A path as OpenAPI writes it."""
-    return _PATH_PART.sub(r"{\1}", path)
 
 
 def document(routes: Sequence[Route]) -> Schema:
@@ -93,7 +86,7 @@ def _operation(route: Route, of: dict[type, Schema]) -> Schema:
         + (" Open to everybody when `publish` is on." if route.access is Access.PUBLISHED else ""),
         "parameters": [
             *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-              for name in _PATH_PART.findall(route.path)),
+              for name in PATH_PART.findall(route.path)),
             *(_parameter(parameter) for parameter in route.parameters),
         ],
         "responses": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +14,7 @@ from indelible.access import Permission
 if TYPE_CHECKING:
     from indelible.server.call import Call
 
+PATH_PART = re.compile(r"\{(\w+)(?::path)?\}")
 Handler = Callable[["Call"], Awaitable[Response]]
 
 
@@ -53,3 +55,8 @@ class Route(NamedTuple):
     access: Access = Access.TOKEN
     status: int = 200
     any_parameter: bool = False
+
+
+def template(path: str) -> str:
+    """A route's path without the router's own marks, as descriptions and metrics write it."""
+    return PATH_PART.sub(r"{\1}", path)

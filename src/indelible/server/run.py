@@ -74,7 +74,7 @@ def make_server(app: Application, settings: Settings, port: int) -> Server:
         app,
         address="127.0.0.1" if settings.host == "localhost" else settings.host,
         port=port,
-        interface=Interfaces.RSGI,
+        interface=Interfaces.ASGI,
         runtime_threads=1,
         http=HTTPModes.auto if settings.tls_cert else HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=REQUEST_SECONDS * 1000),
@@ -109,7 +109,6 @@ async def serve(
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
     stopping = loop.create_task(stop.wait())
-    await app.start()
     try:
         await _until_open(settings.host, port, serving)
         scheme = "https" if settings.tls_cert else "http"
@@ -121,7 +120,6 @@ async def serve(
         app.context.draining.set()
         server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
         await _drain(app, serving)
-        await app.close()
     if not serving.cancelled() and (error := serving.exception()) is not None:
         raise error
 

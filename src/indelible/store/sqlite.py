@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -73,8 +75,38 @@ def connect(path: Path, *, read_only: bool = False) -> DurableLink:
     except sqlite3.OperationalError as error:
         raise _translated(error, str(path)) from error
     link.name = str(path)
-    if not read_only:
-        link.execute("PRAGMA journal_mode=TRUNCATE")
-        link.execute("PRAGMA synchronous=FULL")
-        link.execute("PRAGMA secure_delete=ON")
+    if read_only:
+        return _readable(link, path)
+    link.execute("PRAGMA journal_mode=TRUNCATE")
+    link.execute("PRAGMA synchronous=FULL")
+    link.execute("PRAGMA secure_delete=ON")
     return link
+
+
+def _readable(link: DurableLink, path: Path) -> DurableLink:
+    """A reader of a database as it was before a transaction that a crash cut off.
+
+    Only a writer may roll back on disk; a reader that must change nothing does it in a copy, which
+    it then holds in memory.
+    """
+    try:
+        sqlite3.Connection.execute(link, "SELECT count(*) FROM sqlite_master")
+        return link
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            return link  # whoever reads will meet it
+    link.close()
+    with tempfile.TemporaryDirectory(prefix="indelible-") as folder:
+        copy = Path(folder) / path.name
+        for suffix in ("", "-journal"):
+            shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+        mended = sqlite3.connect(copy, isolation_level=None)
+        mended.execute("SELECT count(*) FROM sqlite_master")
+        content = mended.serialize()
+        mended.close()
+    memory = sqlite3.connect(
+        ":memory:", check_same_thread=False, isolation_level=None, factory=DurableLink
+    )
+    memory.deserialize(content)
+    memory.name = str(path)
+    return memory

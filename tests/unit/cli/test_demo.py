@@ -1,9 +1,11 @@
-"""The demo's steps, each by itself; the whole demo runs in tests/e2e."""
+"""The demo's steps, each by itself, and once the whole of it with a real server."""
 
 from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
@@ -26,6 +28,13 @@ def accepted(count: int, rejected: int = 0) -> dict[str, object]:
     refusal = {"line": 1, "field": "action", "code": "invalid_event", "reason": "no"}
     return {"accepted": count, "ranges": [], "duplicates": [], "conflicts": [],
             "rejected": [refusal] * rejected, "rejected_count": rejected}
+
+
+def any_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def test_a_history_is_loaded_as_backfill_in_batches(server: FakeServer) -> None:
@@ -84,3 +93,18 @@ def test_a_server_that_does_not_start_shows_its_last_words(tmp_path: Path) -> No
 
 def test_demo_refuses_a_folder_with_something_in_it(run: Cli, tmp_path: Path) -> None:
     assert run.bare("demo", "--dir", str(tmp_path)).exit_code == 3
+
+
+def test_demo_once_ends_with_one_line_that_says_proven(tmp_path: Path) -> None:
+    arguments = ["demo", "--once", "--events", "2000", "--dir", str(tmp_path / "demo"),
+                 "--port", str(any_port())]
+    done = subprocess.run(
+        [sys.executable, "-m", "indelible.cli.main", *arguments],
+        capture_output=True, text=True, check=False, timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["events"], last["verdict"], last["proof"]) == (2000, "proven", "proven")
+    assert last["size"] > 2000
+    assert last["bytes_per_event"] > 0
+    assert (tmp_path / "demo" / "data" / "indelible.toml").exists()

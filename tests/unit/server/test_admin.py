@@ -294,3 +294,17 @@ def test_status_is_the_ledgers_and_its_reading_is_counted(house):
     for _ in range(3):
         assert house.ask("GET", "/v1/status", "auditor").json["origin"] == "example.org/log"
     assert len(house.rooms.own) == 1
+
+
+def test_a_stopped_ledger_still_says_why_in_its_status(house):
+    house.rooms.fail_record = LedgerStopped("fdatasync failed")
+    assert house.ask("GET", "/v1/status", "auditor").status == 200
+    assert house.ask("GET", "/v1/search", "auditor").status == 503
+
+
+def test_metrics_name_routes_by_their_template(house):
+    house.post(EVENT)
+    house.ask("GET", "/v1/targets/user/ann/history", "reader")
+    text = house.ask("GET", "/metrics", "auditor").body.decode()
+    route = "/v1/targets/{type}/{id}/history"
+    assert f'indelible_requests_total{{route="{route}",status="200"}} 1' in text
