@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PORT = "8440"
-PROGRAMS = ("indelible", "indelible-verify", "indelible-witness")
+PROGRAMS = ("indelible", "indelible-verify", "indelible-witness", "python3")
 SECONDS = 240
 BESIDE_SECONDS = 60
 _MARK = "\x01mark"
@@ -62,7 +62,7 @@ def steps_of(text: str) -> list[Step]:
             inside = line == "```console"
         elif inside and line.startswith("$ "):
             steps.append(Step(line[2:], "", number))
-        elif inside and line.startswith("> ") and not steps[-1].expected:
+        elif inside and (line == ">" or line.startswith("> ")) and not steps[-1].expected:
             steps[-1] = steps[-1]._replace(command=f"{steps[-1].command}\n{line[2:]}")
         elif inside:
             steps[-1] = steps[-1]._replace(expected=f"{steps[-1].expected}{line}\n")

@@ -6,12 +6,15 @@ that only talks to a server should not wait for the libraries of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from indelible.app.local import OpenedFolder
+    from indelible.app.rebuilding import RebuildReport
+    from indelible.app.reindexing import ReindexReport
+    from indelible.app.restoring import RestoreReport
     from indelible.app.setup import InitResult
     from indelible.app.unrecorded import UnrecordedFolder
     from indelible.base.settings import Settings
@@ -76,6 +79,34 @@ def fsck_folder(
     from indelible.app.fscking import fsck_folder as check
 
     return check(data, columns=columns, progress=progress or _silent)
+
+
+def reindex_folder(data: Path, progress: Advance | None = None) -> ReindexReport:
+    """Make everything again that follows from evidence; see `app.reindexing`."""
+    from indelible.app.reindexing import reindex_folder as reindex
+
+    return reindex(data, progress or _silent)
+
+
+def restore(
+    data: Path, copy: Path, *, keys_from: Path | None = None, recovery: Path | None = None,
+    accept_size: int | None = None, reason: str = "", by: Sequence[str] = (),
+    progress: Advance | None = None,
+) -> RestoreReport:
+    """Bring a ledger back from a copy; see `app.restoring`."""
+    from indelible.app.restoring import restore as bring_back
+
+    return bring_back(
+        data, copy, keys_from=keys_from, recovery=recovery, accept_size=accept_size,
+        reason=reason, by=by, progress=progress or _silent,
+    )
+
+
+def register_rebuild(data: Path, source: str) -> RebuildReport:
+    """Write a lost register again from a checkpoint or a witness; see `app.rebuilding`."""
+    from indelible.app.rebuilding import register_rebuild as rebuild
+
+    return rebuild(data, source)
 
 
 def _silent(_done: int, _total: int) -> None:

@@ -15,7 +15,7 @@ from indelible.app.signatures import Note, Notes
 from indelible.base.clock import MICROS, monotonic, wall_us
 from indelible.base.errors import Damaged, IndelibleError
 from indelible.ledger.bodies import Bodies, BodyCheck
-from indelible.ledger.found import Segments
+from indelible.ledger.segments import Segments
 from indelible.ledger.register import Register
 from indelible.ledger.scan_tail import TORN
 from indelible.ledger.verify import (
@@ -154,7 +154,7 @@ class FolderCheck:
         judged = judge_bodies(bodies, inside)
         self.problems += judged.problems
         self.lines += judged.lines
-        self._too_short(bodies, own)
+        self._too_short(bodies, own, judged.good)
         self._compare(bodies, judged, newest, kept, register, given)
         torn = [f for f in bodies.findings if f.verdict == TORN]
         for finding in torn:
@@ -163,12 +163,18 @@ class FolderCheck:
                 " for it; the next start moves it to quarantine"
             )
 
-    def _too_short(self, bodies: Bodies, own: list[Signed]) -> None:
+    def _too_short(self, bodies: Bodies, own: list[Signed], good: int) -> None:
         """Signed sizes here that the data do not reach."""
         top = max(own, key=lambda p: p.size, default=None)
-        if top is not None and top.size > bodies.size and top.who != "the register":
-            text = f"{top.who} is of {top.size} entries, the data end at {bodies.size}"
-            self.add("truncated", text, bodies.size, top.size - 1)
+        if top is None or top.size <= bodies.size or top.who == "the register":
+            return
+        text = f"{top.who} is of {top.size} entries, the data end at {bodies.size}"
+        self.add("truncated", text, bodies.size, top.size - 1)
+        if good < bodies.size:
+            self.lines.append(
+                f"of {good}..{bodies.size - 1} no root was signed that can be computed without"
+                " what is missing: they read, they are not proven"
+            )
 
     def _compare(
         self, bodies: Bodies, judged: Judged, newest: Note | None, kept: list[Note],
@@ -180,6 +186,9 @@ class FolderCheck:
         if newest and register and register.size < size:
             text = f"the register is older ({register.size}) than the checkpoint here ({size})"
             self.add("rolled back", text)
+        newer = max((note.size for note in kept), default=0)
+        if newest and newer > size:
+            self.add("rolled back", f"the checkpoint here ({size}) is older than one kept ({newer})")
         own = [note.signed for note in kept if judged.reached]
         for point in [*own, *([register] if register else []), *given]:
             if newest and point.size == size:

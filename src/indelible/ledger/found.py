@@ -1,97 +1,122 @@
-"""Which evidence segments there are: by the manifest, and where it does not say, by the files."""
+"""The manifest from what the evidence files say of themselves: for one that was lost or altered."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
+import hashlib
+import os
 from pathlib import Path
 
+import msgspec
+
 from indelible.base.errors import Damaged
-from indelible.base.limits import SEGMENT_EVENTS
+from indelible.base.files import fsync_folder
+from indelible.base.random import random_id
 from indelible.ledger.paths import LedgerPaths
-from indelible.ledger.scan import BROKEN, key_of
 from indelible.store.evidence import FORMAT, SUFFIX, EvidenceReader
 from indelible.store.keyring import Keyring
 from indelible.store.manifest import Manifest, SegmentRow
 from indelible.store.records import read_header
+from indelible.store.sqlite import connect
+
+_SIDE = "-journal"
 
 
-class Segments:
-    """Finds the segments of a ledger for verification; writes nothing.
+def segment_row(path: Path, origin: str, keyring: Keyring) -> SegmentRow:
+    """The manifest row that an evidence file's header and footer imply."""
+    with path.open("rb") as file:
+        header, _ = read_header(file, FORMAT, origin)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    reader = EvidenceReader(path, origin, keyring.get(header.key), cached_frames=1)
+    reader.close()
+    footer = reader.footer
+    return SegmentRow(
+        first=footer.first, end=footer.end, file=path.name, key=header.key,
+        bytes=path.stat().st_size, sha256=digest, received_min=footer.received_min,
+        received_max=footer.received_max, leaves_root=footer.leaves_root,
+    )
 
-    `trouble` says why the manifest could not be used, `unnamed` which files were found without it.
+
+def found_segments(paths: LedgerPaths, origin: str, keyring: Keyring) -> list[SegmentRow]:
+    """The evidence files that follow one another from index 0, each read to its footer.
+
+    Of files over the same events (a seal that was interrupted and done again) the longest counts.
+    Raises `Damaged` for a hole, naming what is wrong with the file that should fill it.
     """
-
-    def __init__(self, paths: LedgerPaths, origin: str, keyring: Keyring) -> None:
-        self._paths, self._origin, self._keyring = paths, origin, keyring
-        self.trouble = ""
-        self.unnamed: list[SegmentRow] = []
-        self.rows: list[SegmentRow] = []
+    rows: list[SegmentRow] = []
+    broken: list[Damaged] = []
+    for path in sorted(paths.evidence.glob(f"[!.]*{SUFFIX}")):
         try:
-            self.rows = self._named()
-        except (Damaged, sqlite3.Error, ValueError) as error:
-            self.trouble = str(error)
-            self.rows = self._by_files()
+            rows.append(segment_row(path, origin, keyring))
+        except Damaged as error:
+            broken.append(error)
+    chain: list[SegmentRow] = []
+    at = 0
+    for row in sorted(rows, key=lambda row: (row.first, -row.end)):
+        if row.first > at:
+            why = broken[0].message if broken else "no evidence file holds them"
+            raise Damaged(f"indexes {at}..{row.first - 1}: {why}")
+        if row.first == at:
+            chain.append(row)
+            at = row.end
+    return chain
 
-    def _named(self) -> list[SegmentRow]:
-        if not self._paths.manifest.is_file():
-            raise Damaged("there is no manifest")
-        manifest = Manifest(self._paths.manifest, read_only=True)
-        try:
-            rows = manifest.segments()
-        finally:
-            manifest.close()
-        for row in rows:
-            if row.end - row.first > SEGMENT_EVENTS or Path(row.file).name != row.file:
-                raise Damaged(f"the manifest's row of index {row.first} cannot be one of ours")
-        return rows
 
-    def more(self, at: int) -> SegmentRow | None:
-        """The segment that holds `at`, now; a file without a row only where it begins there."""
-        if not self.trouble:
-            try:
-                named = self._named()
-            except (Damaged, sqlite3.Error, ValueError):
-                named = []
-            for row in named:
-                if row.first <= at < row.end and row not in self.rows:
-                    return row
-        row = self._file_at(at)
-        if row is not None and not self.trouble:
-            self.unnamed.append(row)
-        return row
-
-    def _by_files(self) -> list[SegmentRow]:
-        found: list[SegmentRow] = []
-        while (row := self._file_at(found[-1].end if found else 0)) is not None:
-            found.append(row)
-        return found
-
-    def _file_at(self, first: int) -> SegmentRow | None:
-        """A readable evidence file that begins at `first` and is not among the known rows."""
-        known: Sequence[str] = [row.file for row in self.rows]
-        for path in sorted(self._paths.evidence.glob(f"{first:020d}-*{SUFFIX}")):
-            if path.name in known:
-                continue
-            row = self._row_of(path)
-            if row is not None:
-                return row
+def sound_manifest(paths: LedgerPaths, found: list[SegmentRow]) -> Manifest | None:
+    """The manifest if it can be read and names just these segments, as they describe themselves."""
+    if not paths.manifest.is_file():
         return None
+    try:
+        manifest = Manifest(paths.manifest)
+    except Damaged:
+        return None
+    try:
+        rows = manifest.segments()
+        manifest.columns()
+        if rows == found:
+            return manifest
+    except (Damaged, msgspec.ValidationError):
+        pass
+    manifest.close()
+    return None
 
-    def _row_of(self, path: Path) -> SegmentRow | None:
-        """What a file says of itself; None when it does not read."""
-        try:
-            with path.open("rb") as file:
-                header = read_header(file, FORMAT, self._origin)[0]
-            reader = EvidenceReader(path, self._origin, key_of(self._keyring, header.key))
-        except BROKEN:
-            return None
-        footer = reader.footer
-        reader.close()
-        if not 0 < footer.end - footer.first <= SEGMENT_EVENTS:
-            return None
-        return SegmentRow(
-            first=footer.first, end=footer.end, file=path.name, key=header.key,
-            bytes=path.stat().st_size, sha256="", received_min=footer.received_min,
-            received_max=footer.received_max, leaves_root=footer.leaves_root,
-        )
+
+def new_manifest(paths: LedgerPaths, found: list[SegmentRow]) -> Manifest:
+    """A manifest of these segments without columns, as `manifest.new`; `put_in_place` names it."""
+    path = _new(paths)
+    for stale in (path, path.with_name(path.name + _SIDE)):
+        stale.unlink(missing_ok=True)
+    manifest = Manifest(path)
+    names = SegmentRow.__struct_fields__
+    link = connect(path)
+    link.execute("BEGIN IMMEDIATE")
+    link.executemany(
+        f"INSERT INTO segments ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+        [msgspec.structs.astuple(row) for row in found],
+    )
+    link.execute("COMMIT")
+    link.close()
+    return manifest
+
+
+def put_in_place(paths: LedgerPaths) -> None:
+    """`manifest.new`, closed, becomes the manifest; the old one is kept in `quarantine/`.
+
+    The old one's rollback journal goes aside first: it must never be played into the new one.
+    """
+    fresh, old = _new(paths), paths.manifest
+    fresh.with_name(fresh.name + _SIDE).unlink(missing_ok=True)
+    aside = paths.quarantine / f"{old.name}.{random_id()}"
+    side = old.with_name(old.name + _SIDE)
+    if side.exists():
+        os.rename(side, aside.with_name(aside.name + _SIDE))
+    if old.exists():
+        os.link(old, aside)
+    fsync_folder(paths.quarantine)
+    fsync_folder(paths.root)
+    os.rename(fresh, old)
+    fsync_folder(paths.root)
+
+
+def _new(paths: LedgerPaths) -> Path:
+    return paths.root / "manifest.new"

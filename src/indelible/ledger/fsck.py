@@ -18,7 +18,7 @@ from indelible.base.errors import EXIT_DAMAGED, EXIT_OK, Damaged
 from indelible.base.files import TEMPORARY
 from indelible.base.limits import TILE_EVENTS
 from indelible.ledger.bodies import Bodies, BodyCheck
-from indelible.ledger.found import Segments
+from indelible.ledger.segments import Segments
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.scan import BROKEN, Finding, describe, key_of
 from indelible.ledger.scan_tail import TORN
@@ -44,6 +44,8 @@ _NAMES = {
     "checkpoints": re.compile(r"\d{20}|cosigned-[0-9a-z-]+"),
     "quarantine": re.compile(r".*"),
 }
+
+_ROOT = re.compile(r"checkpoint|manifest\.sqlite(-journal)?")
 
 
 class FsckProblem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -180,6 +182,11 @@ class LedgerFsck:
         sealed = self.rows[-1].end if self.rows else 0
         evidence = {row.file for row in self.rows}
         columns = {row.file for row in self.columns} | self._obsolete
+        for path in sorted(self._paths.root.glob("*")):
+            if path.name.startswith(TEMPORARY) or path.name.endswith(".new"):
+                self.problems.notes.append(f"{path.name}: left by a crash")
+            elif path.name not in _NAMES and not _ROOT.fullmatch(path.name):
+                self.problems.add("folder", path.name, "is not a file of this ledger", START)
         for folder, form in _NAMES.items():
             for path in sorted((self._paths.root / folder).glob("*")):
                 name = path.name

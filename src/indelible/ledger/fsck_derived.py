@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from indelible.ledger.fsck import KEYS, REINDEX, Problems
-from indelible.ledger.marks import NO_MARK, mark_of
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.reader import LedgerReader
+from indelible.ledger.reindex import id_record
 from indelible.ledger.scan import BROKEN, describe
 from indelible.ledger.seal import column_file_of
 from indelible.ledger.seen import Seen, differences
@@ -66,11 +66,8 @@ class DerivedFsck:
             if bodies is None:
                 unread = True
                 continue
-            records = []
-            for index, body in enumerate(bodies, first):
-                mark = mark_of(body, seen)
-                if mark != NO_MARK:
-                    records.append(mark + index.to_bytes(8, "big"))
+            made_of = (id_record(seen, index, body) for index, body in enumerate(bodies, first))
+            records = [made for made in made_of if made is not None]
             self._with_id += len(records)
             for made in records:
                 for text in differences(seen, [made]):

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from indelible.base.errors import Damaged
 from indelible.base.files import fsync_folder, make_folder, write_durably
-from indelible.base.limits import BODY_BYTES
+from indelible.base.limits import TILE_EVENTS
 from indelible.base.random import random_id
 from indelible.ledger.compact import GROUP_EVENTS
 from indelible.ledger.kernel import head_of, leaves_of
@@ -118,7 +118,6 @@ class Reindexer:
     def run(self) -> Reindexed:
         """Make everything again; raises `Damaged` when evidence does not give what was signed."""
         rows = self._reader.segments
-        total = rows[-1].end if rows else 0
         shutil.rmtree(self._fresh_ids, ignore_errors=True)
         make_folder(self._fresh_ids)
         try:
@@ -132,9 +131,9 @@ class Reindexer:
             self._reader.close()
         self._store_tiles(sealed)
         self._swap_ids()
-        self._manifest.replace_columns(self._old_columns(), columns)
+        self._manifest.replace_columns(self._manifest.columns(), columns)
         return Reindexed(
-            segments=len(rows), events=total, ids=self._ids, column_files=len(columns)
+            segments=len(rows), events=sealed, ids=self._ids, column_files=len(columns)
         )
 
     def _undo(self) -> None:
@@ -142,9 +141,6 @@ class Reindexer:
         for path, key in self._made:
             path.unlink(missing_ok=True)
             self._keyring.destroy([key])
-
-    def _old_columns(self) -> list[ColumnsRow]:
-        return self._manifest.columns_as_they_stand()
 
     def _group(self, rows: list[SegmentRow]) -> ColumnsRow:
         """One column file of several segments; their leaves and ids are made on the way."""
@@ -201,7 +197,7 @@ class Reindexer:
     def _store_tiles(self, sealed: int) -> None:
         full = sealed
         for level in range(1, MAX_LEVEL + 1):
-            full //= 256
+            full //= TILE_EVENTS
             path = self._paths.tiles / str(level)
             if full:
                 write_durably(path, bytes(self._tree.levels[level][: full * 32]))
@@ -250,6 +246,3 @@ def missing_columns(
         manifest.replace_columns([row], [columns_row(made, key_id)])
         count += 1
     return count
-
-
-assert BODY_BYTES

@@ -66,12 +66,14 @@ class Signed(NamedTuple):
 class Judged(NamedTuple):
     """What the bodies say to the signed points: `reached` is whether the last one follows.
 
-    `tree_as_stored` are the tiles whose stored hash must be taken for that.
+    `good` is the largest of them that follows; `as_stored` are the tiles whose stored hash must be
+    taken for that.
     """
 
     problems: list[Problem]
     lines: list[str]
     reached: bool
+    good: int
     as_stored: frozenset[int]
 
 
@@ -102,7 +104,7 @@ def judge_bodies(bodies: Bodies, points: Sequence[Signed]) -> Judged:
         good = point.size
     lines += _left_open(bodies, points)
     problems += _tiles(bodies, stored, good)
-    return Judged(problems, lines, reached, frozenset(stored))
+    return Judged(problems, lines, reached, good, frozenset(stored))
 
 
 def _between(tiles: Sequence[int], low: int, high: int) -> set[int]:

@@ -1,0 +1,185 @@
+"""The ledger that continues a closed one: `NAME/2`, which begins with a `restore` record.
+
+The register of the old origin is closed first, for good. A crash after that leaves a closed log and
+no continuation: `restore --accept-size` again makes it. The new ledger has keys, register and
+folder of its own; it takes over settings and tokens, so that senders go on as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import msgspec
+
+from indelible.app.copying import built_beside, is_free, write_settings
+from indelible.app.core import OWN_VIA
+from indelible.app.local import LocalLedger
+from indelible.app.recovery_file import write_recovery
+from indelible.base.errors import BadRequest
+from indelible.base.files import write_durably
+from indelible.base.settings import check_origin, default_keys, default_state
+from indelible.ledger.incoming import SELF, Own, Work, own_record
+from indelible.ledger.open import Ledger
+from indelible.ledger.paths import LedgerPaths
+from indelible.ledger.publish import LogKeys
+from indelible.ledger.reader import LedgerReader
+from indelible.ledger.register import Register
+from indelible.ledger.standing import existing_manifest
+from indelible.proof.tree import EMPTY_ROOT
+from indelible.store.keyring import Keyring
+from indelible.store.meta import Meta
+from indelible.store.sqlite import connect
+
+_NUMBERED = re.compile(r"^(?P<name>.+)/(?P<number>[1-9]\d{0,8})$")
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True):
+    """A log that ends: its last signed size and root, how much came back, why, and by whom."""
+
+    data: Path
+    origin: str
+    keys: Path
+    state: Path
+    reason: str
+    by: tuple[str, ...]
+    size: int = 0
+    root: bytes = EMPTY_ROOT
+    kept: int = 0
+    missing: bool = False
+
+
+class Next(msgspec.Struct, frozen=True, kw_only=True):
+    """The places of the ledger that continues."""
+
+    origin: str
+    data: Path
+    keys: Path
+    state: Path
+    recovery_file: Path
+
+
+def check_people(meta: Path, by: tuple[str, ...]) -> None:
+    """Two different people must decide where two or more administrators have tokens."""
+    if not meta.is_file():
+        return
+    store = Meta(meta)
+    try:
+        admins = [row for row in store.tokens(live_only=True) if row.role == "admin"]
+    finally:
+        store.close()
+    if len(admins) > 1 and len({name.strip().casefold() for name in by}) < 2:
+        raise BadRequest(
+            f"this ledger has {len(admins)} administrators: two people decide to give events up",
+            field="by", remedy="Name both: --by NAME --by NAME.",
+        )
+
+
+def begin_next(closing: Closing) -> Next:
+    """Close the old origin and make the ledger that continues it; see the module."""
+    new = _next(closing)
+    check_origin(new.origin)
+    if closing.missing:
+        Register.create(closing.state, closing.origin, closing.size, closing.root).close()
+    register = Register(closing.state, closing.origin)
+    register.close_origin()
+    register.close()
+    keyring, secret = Keyring.create(new.keys, new.origin)
+    write_recovery(new.keys, new.origin, secret)
+    with built_beside(new.data) as build:
+        _copy_meta(closing.data / "meta.sqlite", build / "meta.sqlite")
+        write_settings(
+            closing.data, build, origin=new.origin, keys=str(new.keys), state=str(new.state)
+        )
+        fresh = Register.create(new.state, new.origin, 0, EMPTY_ROOT)
+        ledger = Ledger(LedgerPaths(build), new.origin, keyring, fresh)
+        try:
+            vkeys = ledger.keys.vkeys()
+            ledger.writer.append([Work(SELF, OWN_VIA, _first_records(closing, ledger.keys))])
+        finally:
+            ledger.close()
+        for name, line in vkeys.items():
+            write_durably(build / name, f"{line}\n".encode(), mode=0o644)
+    keyring.close()
+    asyncio.run(_publish(new.data))
+    return new
+
+
+def _first_records(closing: Closing, keys: LogKeys) -> list[Own]:
+    """The `restore` record, and what every log begins with."""
+    vkeys = keys.vkeys()
+    restored: dict[str, object] = {
+        "origin": closing.origin, "size": closing.size, "root": closing.root.hex(),
+        "kept": closing.kept, "reason": closing.reason,
+        "by": [{"type": "user", "id": name} for name in closing.by],
+    }
+    active: dict[str, object] = {"state": "active", "keys": [vkeys["vkey"], vkeys["vkey.mldsa44"]]}
+    return [
+        own_record("restore", "ledger.restore", restored, "create"),
+        own_record("source", "ledger.source.register", {"number": 0, "id": SELF.id}, "create"),
+        own_record("key", "ledger.key.activate", active, "create"),
+    ]
+
+
+def _copy_meta(old: Path, to: Path) -> None:
+    """Tokens and witnesses go on; sources get new numbers in the new log."""
+    if not old.is_file():
+        return
+    meta = Meta(old)
+    meta.backup(to)
+    meta.close()
+    link = connect(to)
+    for table in ("source", "verification", "value"):
+        link.execute(f"DELETE FROM {table}")
+    link.close()
+
+
+def _next(closing: Closing) -> Next:
+    """The first number of which nothing exists yet: no data, no keyring, no register."""
+    found = _NUMBERED.match(closing.origin) if _is_continuation(closing) else None
+    name = found["name"] if found else closing.origin
+    number = int(found["number"]) + 1 if found else 2
+    env = dict(os.environ)
+    while True:
+        origin = f"{name}/{number}"
+        new = Next(
+            origin=origin,
+            data=_beside(closing.data, number, found is not None),
+            keys=default_keys(origin, env) if closing.keys == default_keys(closing.origin, env)
+            else _beside(closing.keys, number, found is not None),
+            state=default_state(origin, env) if closing.state == default_state(closing.origin, env)
+            else _beside(closing.state, number, found is not None),
+            recovery_file=Path(),
+        )
+        if all(is_free(path) for path in (new.data, new.keys, new.state)):
+            recovery = new.keys.parent / f"{new.keys.name}.recovery"
+            return msgspec.structs.replace(new, recovery_file=recovery)
+        number += 1
+
+
+def _beside(path: Path, number: int, continued: bool) -> Path:
+    name = re.sub(r"-\d+$", "", path.name) if continued else path.name
+    return path.with_name(f"{name}-{number}")
+
+
+def _is_continuation(closing: Closing) -> bool:
+    """Whether the closed log began with a `restore` record: then its name ends in a number."""
+    keyring = Keyring(closing.keys, closing.origin)
+    try:
+        manifest = existing_manifest(LedgerPaths(closing.data))
+        reader = LedgerReader(LedgerPaths(closing.data), closing.origin, keyring, manifest)
+        try:
+            return b',"kind":"restore",' in reader.one(0).body
+        finally:
+            reader.close()
+            manifest.close()
+    finally:
+        keyring.close()
+
+
+async def _publish(data: Path) -> None:
+    """Open the new ledger once: its first checkpoint."""
+    async with LocalLedger(data):
+        return

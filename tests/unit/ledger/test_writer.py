@@ -1,0 +1,189 @@
+"""The writer: indexes, bodies, ids, and what a restart makes of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from indelible.base.errors import Damaged, DiskFull, FolderInUse, LedgerStopped
+from indelible.event.model import read_body
+from indelible.ledger.incoming import Own, Work
+from indelible.ledger.open import Forked, RolledBack
+from support.opened import APP, VIA, create, incoming, open_ledger, work
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    create(tmp_path)
+    return tmp_path
+
+
+def test_indexes_are_dense_and_bodies_end_in_the_ledgers_members(root: Path) -> None:
+    ledger = open_ledger(root)
+    written, _ = ledger.writer.append([work(0, 3), work(3, 2)])
+    assert [w.indexes for w in written] == [[0, 1, 2], [3, 4]]
+    body = ledger.reader.one(4).body
+    assert list(msgspec.json.decode(body))[-5:] == ["kind", "received", "source", "via", "flags"]
+    assert read_body(body).flags == ["time_absent"]
+    ledger.close()
+
+
+def test_received_times_never_decrease(root: Path) -> None:
+    ledger = open_ledger(root)
+    for first in range(0, 50, 5):
+        ledger.writer.append([work(first, 5)])
+    times = [read_body(one.body).received for one in ledger.reader.many(range(50))]
+    assert times == sorted(times)
+    ledger.close()
+
+
+def test_a_known_id_answers_the_first_index_also_in_one_batch_and_after_restart(
+    root: Path,
+) -> None:
+    ledger = open_ledger(root)
+    one = incoming(1, event_id="x")
+    [first], _ = ledger.writer.append([Work(APP, VIA, [one, one, incoming(2)])])
+    assert (first.indexes, first.duplicates) == ([0, 0, 1], [1])
+    ledger.close()
+    ledger = open_ledger(root)
+    [again], _ = ledger.writer.append([Work(APP, VIA, [one])])
+    assert (again.indexes, again.duplicates, ledger.writer.size) == ([0], [0], 2)
+    ledger.close()
+
+
+def test_another_content_under_a_known_id_is_kept_once_and_names_the_first(root: Path) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([Work(APP, VIA, [incoming(1, event_id="x")])])
+    other = incoming(2, event_id="x")
+    [kept], _ = ledger.writer.append([Work(APP, VIA, [other])])
+    assert kept.conflicts == {0: 0}
+    stored = read_body(ledger.reader.one(1).body)
+    assert ("id_conflict" in stored.flags, stored.conflict) == (True, 0)
+    [retried], _ = ledger.writer.append([Work(APP, VIA, [other])])
+    assert (retried.indexes, retried.duplicates) == ([1], [0])
+    ledger.close()
+
+
+def test_the_tree_is_the_same_after_a_restart(root: Path) -> None:
+    ledger = open_ledger(root)
+    for first in range(0, 700, 70):
+        ledger.writer.append([work(first, 70)])
+    before = ledger.tree.root(700)
+    ledger.close()
+    ledger = open_ledger(root)
+    assert ledger.tree.root(700) == before
+    ledger.close()
+
+
+def test_no_file_is_appended_to_after_a_restart(root: Path) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 1)])
+    ledger.close()
+    files = {p: p.stat().st_size for p in (root / "data/ledger/journal").iterdir()}
+    ledger = open_ledger(root)
+    ledger.writer.append([work(1, 1)])
+    ledger.close()
+    assert len(list((root / "data/ledger/journal").iterdir())) == 2
+    for path, size in files.items():
+        assert path.stat().st_size == size
+
+
+def test_a_second_writer_on_the_folder_is_refused(root: Path) -> None:
+    ledger = open_ledger(root)
+    with pytest.raises(FolderInUse):
+        open_ledger(root)
+    ledger.close()
+
+
+def test_a_failed_sync_stops_the_ledger_and_is_not_tried_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 1)])
+    calls: list[int] = []
+
+    def fail(_handle: int) -> None:
+        calls.append(1)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(LedgerStopped):
+        ledger.writer.append([work(1, 1)])
+    with pytest.raises(LedgerStopped):
+        ledger.writer.append([work(1, 1)])
+    assert len(calls) == 1
+    monkeypatch.undo()
+    ledger.close()
+
+
+def test_a_full_disk_is_told_apart(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 1)])
+
+    def fail(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    with pytest.raises(DiskFull):
+        ledger.writer.append([work(1, 1)])
+    monkeypatch.undo()
+    ledger.close()
+
+
+def test_data_older_than_the_register_are_refused(root: Path) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 5)])
+    ledger.publisher.publish(5, ledger.tree.root(5), ledger.clock.now_us())
+    ledger.close()
+    for path in (root / "data/ledger/journal").iterdir():
+        path.unlink()
+    (root / "data/ledger/checkpoint").unlink()
+    with pytest.raises(RolledBack, match="register knows size 5"):
+        open_ledger(root)
+
+
+def test_another_history_of_the_registers_size_is_refused(root: Path) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 5)])
+    ledger.publisher.publish(5, ledger.tree.root(5), ledger.clock.now_us())
+    ledger.close()
+    import sqlite3
+
+    link = sqlite3.connect(root / "state/register.sqlite")
+    link.execute("UPDATE register SET root=?", ("00" * 32,))
+    link.commit()
+    link.close()
+    with pytest.raises(Forked):
+        open_ledger(root)
+
+
+def test_two_writers_under_one_register_fence_each_other(root: Path, tmp_path: Path) -> None:
+    import shutil
+
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 5)])
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copytree(root / "data", copy / "data")
+    for name in ("keys", "state"):
+        (copy / name).symlink_to(root / name)
+    other = open_ledger(copy)
+    other.writer.append([work(5, 1)])
+    other.publisher.publish(6, other.tree.root(6), other.clock.now_us())
+    ledger.writer.append([work(6, 2)])
+    with pytest.raises(Damaged, match="fence"):
+        ledger.publisher.publish(7, ledger.tree.root(7), ledger.clock.now_us())
+    other.close()
+    ledger.close()
+
+
+def test_a_body_never_holds_a_line_feed(root: Path) -> None:
+    ledger = open_ledger(root)
+    bad = Own(content=b'{"action":"a.b",\n"actor":{}}')
+    with pytest.raises(Damaged):
+        ledger.writer.append([Work(APP, VIA, [bad])])
+    ledger.close()
