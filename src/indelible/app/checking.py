@@ -15,9 +15,9 @@ from indelible.app.signatures import Note, Notes
 from indelible.base.clock import MICROS, monotonic, wall_us
 from indelible.base.errors import Damaged, IndelibleError
 from indelible.ledger.bodies import Bodies, BodyCheck
-from indelible.ledger.segments import Segments
 from indelible.ledger.register import Register
 from indelible.ledger.scan_tail import TORN
+from indelible.ledger.segments import Segments
 from indelible.ledger.verify import (
     Judged,
     Problem,
@@ -188,7 +188,8 @@ class FolderCheck:
             self.add("rolled back", text)
         newer = max((note.size for note in kept), default=0)
         if newest and newer > size:
-            self.add("rolled back", f"the checkpoint here ({size}) is older than one kept ({newer})")
+            text = f"the checkpoint here ({size}) is older than one that is kept ({newer})"
+            self.add("rolled back", text)
         own = [note.signed for note in kept if judged.reached]
         for point in [*own, *([register] if register else []), *given]:
             if newest and point.size == size:

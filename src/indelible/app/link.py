@@ -78,7 +78,8 @@ class SealerLink:
                     self._sealed.notify_all()
             case wire.Trouble(code=code, message=text):
                 _log.error("%s: %s", code, text)
-                core.damage.append(text)
+                if text not in core.damage:
+                    core.damage.append(text)
             case _:
                 pass
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from indelible.app import wire
 from indelible.app.place import Place
 from indelible.base.clock import monotonic
-from indelible.base.errors import IndelibleError
+from indelible.base.errors import Damaged
 from indelible.ledger.incoming import Durable
 from indelible.ledger.keeper import Keeper
 from indelible.ledger.seal import Segment
@@ -58,6 +58,8 @@ class SealerProcess:
         self._compact_due = True
         self._ids_replaced = False
         self._gone = False
+        if self._keeper.sealed_end:  # an earlier sealer may have ended before it could say so
+            self._writer.send(wire.Sealed(0, self._keeper.sealed_end))
 
     def run(self) -> None:
         """Until the writer hangs up."""
@@ -117,7 +119,7 @@ class SealerProcess:
             if not behind:
                 self._tell()
             self._seal_or_compact()
-        except IndelibleError as error:
+        except Damaged as error:
             self._writer.send(wire.Trouble(error.code, error.message))
             raise
         return behind

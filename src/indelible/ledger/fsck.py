@@ -18,11 +18,11 @@ from indelible.base.errors import EXIT_DAMAGED, EXIT_OK, Damaged
 from indelible.base.files import TEMPORARY
 from indelible.base.limits import TILE_EVENTS
 from indelible.ledger.bodies import Bodies, BodyCheck
-from indelible.ledger.segments import Segments
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.scan import BROKEN, Finding, describe, key_of
 from indelible.ledger.scan_tail import TORN
 from indelible.ledger.seal import COLUMNS_SUFFIX
+from indelible.ledger.segments import Segments
 from indelible.ledger.tree_state import MAX_LEVEL
 from indelible.store.evidence import SUFFIX as EVIDENCE_SUFFIX
 from indelible.store.evidence import EvidenceReader

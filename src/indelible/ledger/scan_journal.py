@@ -117,7 +117,7 @@ class JournalScan:
             self._aside(first, first, "bytes follow the closing record")
             return
         found = self._search(offset)
-        for record, place in self._rescue(found, number, first):
+        for record, place in self._rescue(found, offset, number, first):
             again = self._open(record, place)
             if again is not None:
                 first, closed = max(first, again.end), again.last
@@ -170,13 +170,16 @@ class JournalScan:
         return None
 
     def _rescue(
-        self, found: list[Record], due: int, at: int
+        self, found: list[Record], offset: int, due: int, at: int
     ) -> list[tuple[Record, int]]:
         """Records and their numbers, by number; findings for gaps, strangers and moved ones."""
         places: dict[int, tuple[Record, int, int]] = {}
         strangers: list[int] = []
         known, number = at, due
         for record in found:
+            if record.offset != offset:
+                strangers.append(at)
+            offset = record.stop
             one = self._guess(record, due)
             if one is None:
                 strangers.append(at)

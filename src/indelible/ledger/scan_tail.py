@@ -62,7 +62,7 @@ class JournalsScan:
         saved = self._saved()
         if saved is not None:
             yield saved
-        elif follows is not None or not _headless(path) or self._at < self._top:
+        elif follows is not None or not _headless(path):
             yield from self._gone(follows, verdict_of(error), describe(error, path.name))
 
     def _gone(self, follows: int | None, verdict: str, message: str) -> Iterator[Scanned]:

@@ -2,9 +2,9 @@
 
     header | frame records ... | footer record (last flag) | u64 offset of the footer record
 
-A frame is the zstd (level 3) compression of newline-delimited bodies of up to 1,024 events that do
+A frame is the zstd compression of newline-delimited bodies of up to 1,024 events that do
 not cross a multiple of 1,024; a record is `u32 length || ciphertext`. The footer is JSON: frame
-table, which salt key holds from which index, counts, time range, and the hashes of the full tiles.
+table, which salt key holds from which index, time range, and the hash of the segment's leaves.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from indelible.store.records import Header, RecordCipher, read_header
 FORMAT = "indelible-evidence/1"
 SUFFIX = ".evidence"
 LEVEL = 3
+LEVEL_LARGE = 6  # bodies that carry an original message: a tenth smaller, and parsing costs more
+LARGE_BODY_BYTES = 1_500
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
@@ -74,7 +76,10 @@ class EvidenceWriter:
     def __init__(self, header: Header, key: bytes) -> None:
         self._header = header.encode()
         self._cipher = RecordCipher(key, self._header)
-        self._packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=False)
+        self._packers = {
+            level: zstandard.ZstdCompressor(level=level, write_checksum=False)
+            for level in (LEVEL, LEVEL_LARGE)
+        }
         self._parts: list[bytes] = [self._header]
         self._offset = len(self._header)
         self._first = header.first
@@ -83,7 +88,8 @@ class EvidenceWriter:
     def add_frame(self, bodies: list[bytes]) -> None:
         """The next frame; bodies in index order."""
         plain = b"\n".join(bodies) + b"\n"
-        sealed = self._cipher.seal(len(self.frames), self._packer.compress(plain))
+        level = LEVEL_LARGE if len(plain) > LARGE_BODY_BYTES * len(bodies) else LEVEL
+        sealed = self._cipher.seal(len(self.frames), self._packers[level].compress(plain))
         self._parts.append(len(sealed).to_bytes(4, "big") + sealed)
         length = 4 + len(sealed)
         self.frames.append(Frame(self._first, len(bodies), self._offset, length, len(plain)))
