@@ -53,7 +53,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def judge(place: Place, **options: object) -> Judged:
+def judge(place: Place, *, columns: bool = False, **options: object) -> Judged:
     """Verify, fsck and open an attacked ledger; the first two must leave every byte as it is."""
     root = place.data.parent
     before = contents(root)
@@ -70,17 +70,20 @@ def judge(place: Place, **options: object) -> Judged:
     except IndelibleError as error:
         said = error.code
         assert error.exit_code == 4
-    checked = fsck_place(place, columns=True, progress=lambda _done, _total: None)
+    checked = fsck_place(place, columns=columns, progress=lambda _done, _total: None)
     assert contents(root) == before
     return Judged(report, said, at, checked, opening(place))
 
 
 def opening(place: Place) -> str:
     """The code with which a start is refused; empty when it is not."""
+    before = contents(place.data)
     try:
         place.open().close()
     except IndelibleError as error:
         assert error.exit_code == 4, error
+        changed = {n for n, c in contents(place.data).items() if before.get(n) != c}
+        assert changed <= {"lock", "ledger/manifest.sqlite"}, "a refused start changed something"
         return error.code
     return ""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+
 from support.ledgers import all_bodies, decoded
 from support.served import Place, Server
 
@@ -95,9 +96,9 @@ def test_equal_events_without_an_id_stay_two(
 def test_a_bad_line_costs_none_of_its_neighbours(
     writer: httpx2.Client, reader: httpx2.Client
 ) -> None:
-    lines = b'{"action":"record.read","actor":{"type":"user","id":"a"},"target":{"type":"t","id":"n1"}}\n'
-    lines += b'{"action":"record.read","actor":{"type":"user","id":1}}\n'
-    lines += lines.split(b"\n")[0].replace(b"n1", b"n2")
+    good = b'{"action":"r.read","actor":{"type":"user","id":"a"},"target":{"type":"t","id":"n1"}}'
+    bad = b'{"action":"r.read","actor":{"type":"user","id":1}}'
+    lines = b"\n".join((good, bad, good.replace(b"n1", b"n2")))
     answer = writer.post("/v1/events", content=lines)
     assert answer.status_code == 207
     assert [(r["line"], r["field"]) for r in answer.json()["rejected"]] == [(2, "actor.id")]

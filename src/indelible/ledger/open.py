@@ -9,6 +9,8 @@ file, at or above the register's size) is moved to `quarantine/`: nobody was ans
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -83,6 +85,11 @@ class Ledger:
         paths = self.paths
         for folder in paths.folders():
             sweep_temporary(folder)
+        if paths.checkpoint.exists() and not paths.manifest.exists():
+            raise Damaged(
+                "there is no manifest",
+                remedy="Run `indelible reindex --data DIR`: it is made again from evidence.",
+            )
         self.manifest = Manifest(paths.manifest)
         self.reader = LedgerReader(paths, self.origin, self.keyring, self.manifest)
         self.tree = LogTree(self.reader.tile_leaves)
@@ -93,10 +100,13 @@ class Ledger:
                 f"the id index ends at {seen.sealed_end}, evidence at {self.reader.sealed_end}",
                 remedy="Run `indelible reindex --data DIR`: it is made again from evidence.",
             )
+        self._mends: list[Callable[[], object]] = []
         self.recovered = self._replay(seen)
         self._compare_with_register()
         self.keys = LogKeys(self.origin, self.keyring)
         self._compare_with_checkpoint()
+        for mend in self._mends:  # only now: a start that is refused changes nothing
+            mend()
         self.fence = self.register.take()
         self.publisher = Publisher(paths, self.origin, self.keys, self.register, self.fence)
         self.clock = Clock(self.recovered.last_received_us)
@@ -118,7 +128,7 @@ class Ledger:
                 journal = JournalReader(path, self.origin, self.keyring)
             except Damaged:
                 if newest and self._headless(path, sealed):
-                    remove_durably(path)
+                    self._mends.append(partial(remove_durably, path))
                     continue
                 raise
             try:
@@ -135,7 +145,8 @@ class Ledger:
                     ) from torn
                 if journal.whole_record_after(torn.offset):
                     raise Damaged(f"{torn.message}, and whole records follow it") from torn
-                quarantined.append(self._quarantine(torn))
+                self._mends.append(partial(self._quarantine, torn))
+                quarantined.append(_torn_name(torn))
                 quarantined_index = torn.index
             finally:
                 journal.close()
@@ -173,20 +184,18 @@ class Ledger:
             last = received
         return last
 
-    def _quarantine(self, torn: TornTail) -> str:
+    def _quarantine(self, torn: TornTail) -> None:
         """Keep the torn bytes aside and cut them off, so that the file ends in whole records."""
         with torn.path.open("rb") as file:
             file.seek(torn.offset)
             content = file.read()
-        name = f"{torn.path.name}.{torn.offset}.torn"
-        write_durably(self.paths.quarantine / name, content)
+        write_durably(self.paths.quarantine / _torn_name(torn), content)
         handle = os.open(torn.path, os.O_RDWR)
         try:
             os.ftruncate(handle, torn.offset)
             os.fsync(handle)
         finally:
             os.close(handle)
-        return name
 
     def _compare_with_register(self) -> None:
         signed = self.register.read()
@@ -238,6 +247,10 @@ class Ledger:
             self.manifest.close()
             self.register.close()
             self.lock.release()
+
+
+def _torn_name(torn: TornTail) -> str:
+    return f"{torn.path.name}.{torn.offset}.torn"
 
 
 def drop_sealed_journals(

@@ -1,0 +1,116 @@
+"""TLS beyond the loopback, with and without client certificates."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import ssl
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from support.served import Place, Server
+
+
+class Authority:
+    """A small certificate authority for one test."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        self.path = self._write("ca", self._sign(self._name, self._key, ca=True), None)
+
+    def _sign(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool = False
+    ) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        return (
+            x509.CertificateBuilder().subject_name(name).issuer_name(self._name)
+            .public_key(key.public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def _write(
+        self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey | None
+    ) -> Path:
+        path = self._folder / f"{name}.pem"
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        if key is not None:
+            (self._folder / f"{name}.key").write_bytes(
+                key.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                )
+            )
+        return path
+
+    def issue(self, name: str) -> Path:
+        """A certificate; its key lies beside it as `NAME.key`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        return self._write(name, self._sign(subject, key), key)
+
+
+class TlsServer(Server):
+    """A server that speaks TLS; readiness is asked for over it."""
+
+    def __init__(self, place: Place, context: ssl.SSLContext, *flags: str) -> None:
+        super().__init__(place, *flags)
+        self._context = context
+        self.url = f"https://127.0.0.1:{self.port}"
+
+    def wait_ready(self, seconds: float = 30.0) -> float:
+        """Until it answers, with our certificate."""
+        with httpx2.Client(verify=self._context, timeout=2) as client:
+            began = time.monotonic()
+            while time.monotonic() - began < seconds:
+                with contextlib.suppress(httpx2.HTTPError):
+                    if client.get(f"{self.url}/readyz").status_code == 200:
+                        return time.monotonic() - began
+                assert self.process.poll() is None
+                time.sleep(0.02)
+        raise AssertionError((self.place.root / "serve.log").read_text())
+
+
+def test_only_a_client_with_a_certificate_gets_an_answer(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    server_pem, client_pem = authority.issue("server"), authority.issue("client")
+    context = ssl.create_default_context(cafile=str(authority.path))
+    bare = ssl.create_default_context(cafile=str(authority.path))
+    context.load_cert_chain(client_pem, client_pem.with_suffix(".key"))
+    place = Place(tmp_path).init()
+    flags = (
+        "--tls-cert", str(server_pem), "--tls-key", str(server_pem.with_suffix(".key")),
+        "--tls-client-ca", str(authority.path),
+    )
+    with TlsServer(place, context, *flags) as server:
+        headers = {"authorization": f"Bearer {place.tokens['writer']}"}
+        event = {"action": "a.b", "actor": {"type": "user", "id": "u"},
+                 "target": {"type": "t", "id": "1"}}
+        with httpx2.Client(verify=context, headers=headers) as client:
+            assert client.post(f"{server.url}/v1/events", json=event).status_code == 200
+        with httpx2.Client(verify=bare, headers=headers) as client:
+            with pytest.raises(httpx2.HTTPError):
+                client.post(f"{server.url}/v1/events", json=event)
+
+
+def test_listening_beyond_the_loopback_in_clear_is_refused(tmp_path: Path) -> None:
+    place = Place(tmp_path).init()
+    done = place.cli(
+        "serve", "--data", str(place.data), "--host", "0.0.0.0", "--port", "0", check=False
+    )
+    assert done.returncode == 2
+    assert b"TLS" in done.stderr
