@@ -87,7 +87,7 @@ _KINDS_OF = ("verification", "retention", "audit", "security", "bucket", "resour
 def test_prose_says_which_kind_of_policy_it_means(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            for found in re.finditer(r"(\w+)?[ -]+policy\b", ast.get_docstring(node) or ""):
+            for found in re.finditer(r"(\w+) policy\b", ast.get_docstring(node) or ""):
                 assert (found[1] or "").lower() in _KINDS_OF, (named(path), found[0])
 
 

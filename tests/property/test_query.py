@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -261,8 +262,9 @@ requests = st.builds(
     descending=st.booleans(),
     limit=st.integers(1, 4),
 )
+pytestmark = pytest.mark.timeout(1200)
 _slow = settings(
-    max_examples=int(os.environ.get("INDELIBLE_QUERY_EXAMPLES", "60")), deadline=None,
+    max_examples=int(os.environ.get("INDELIBLE_QUERY_EXAMPLES", "40")), deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 
@@ -271,7 +273,7 @@ _slow = settings(
 @given(
     st.lists(bodies(), min_size=1, max_size=12),
     st.lists(st.integers(1, 12), max_size=3),
-    st.lists(requests, min_size=1, max_size=8),
+    st.lists(requests, min_size=1, max_size=4),
     st.integers(0, 3),
 )
 def test_sql_over_files_and_tail_finds_what_the_evaluator_finds_page_by_page(
@@ -305,7 +307,7 @@ fields = st.one_of(st.sampled_from([*FIELDS]), labels, paths)
 @given(
     st.lists(bodies(), min_size=1, max_size=12),
     st.lists(st.integers(1, 12), max_size=2),
-    st.lists(st.tuples(fields, predicates, predicates), min_size=1, max_size=8),
+    st.lists(st.tuples(fields, predicates, predicates), min_size=1, max_size=5),
 )
 def test_facets_and_histogram_count_what_the_evaluator_finds(
     kept: list[bytes], cuts: list[int], asked: list[tuple[str, Predicate, Predicate]]

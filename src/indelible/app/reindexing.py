@@ -12,7 +12,13 @@ from indelible.app.local import LocalLedger
 from indelible.app.place import Place
 from indelible.base.errors import IndelibleError
 from indelible.base.files import FolderLock
-from indelible.ledger.found import found_segments, new_manifest, put_in_place, sound_manifest
+from indelible.ledger.found import (
+    drop_new,
+    found_segments,
+    new_manifest,
+    put_in_place,
+    sound_manifest,
+)
 from indelible.ledger.incoming import own_record
 from indelible.ledger.reindex import Reindexer
 
@@ -45,10 +51,13 @@ def reindex_folder(data: Path, progress: Callable[[int, int], None]) -> ReindexR
         manifest = kept or new_manifest(paths, found)
         try:
             made = Reindexer(paths, origin, keyring, manifest, progress).run()
-        finally:
             manifest.close()
-        if kept is None:
-            put_in_place(paths)
+            if kept is None:
+                put_in_place(paths)
+        except BaseException:
+            manifest.close()
+            drop_new(paths)
+            raise
     finally:
         keyring.close()
         lock.release()

@@ -20,7 +20,8 @@ from types import FrameType
 import msgspec
 
 from indelible.base.clock import monotonic
-from indelible.base.errors import EXIT_ERROR, IndelibleError
+from indelible.base.errors import EXIT_ERROR, FolderInUse, IndelibleError
+from indelible.base.files import FolderLock
 from indelible.base.settings import Settings
 
 SETTINGS = "_INDELIBLE_SETTINGS"
@@ -91,6 +92,10 @@ def run_served(data: Path, settings: Settings, only: str | None, json_log: bool)
     if only is not None:
         base = [sys.executable, "-m", "indelible.app.process", only, str(data)]
         os.execv(sys.executable, base)
+    try:
+        FolderLock(run / "serving.lock")  # until the end: sockets here may be a running server's
+    except FolderInUse as error:
+        raise FolderInUse(error.message.replace(str(run), str(data))) from error
     for stale in run.glob("*.sock"):
         stale.unlink(missing_ok=True)
     code = run_parent(data, settings.query_workers, run)

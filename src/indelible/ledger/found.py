@@ -84,8 +84,7 @@ def sound_manifest(paths: LedgerPaths, found: list[SegmentRow]) -> Manifest | No
 def new_manifest(paths: LedgerPaths, found: list[SegmentRow]) -> Manifest:
     """A manifest of these segments without columns, as `manifest.new`; `put_in_place` names it."""
     path = _new(paths)
-    for stale in (path, path.with_name(path.name + _SIDE)):
-        stale.unlink(missing_ok=True)
+    drop_new(paths)
     manifest = Manifest(path)
     names = SegmentRow.__struct_fields__
     link = connect(path)
@@ -97,6 +96,13 @@ def new_manifest(paths: LedgerPaths, found: list[SegmentRow]) -> Manifest:
     link.execute("COMMIT")
     link.close()
     return manifest
+
+
+def drop_new(paths: LedgerPaths) -> None:
+    """Remove a `manifest.new` that did not come to be needed."""
+    path = _new(paths)
+    for stale in (path, path.with_name(path.name + _SIDE)):
+        stale.unlink(missing_ok=True)
 
 
 def put_in_place(paths: LedgerPaths) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from indelible.base.errors import EXIT_DAMAGED, EXIT_OK, Damaged
+from indelible.base.errors import EXIT_DAMAGED, EXIT_OK
 from indelible.base.files import TEMPORARY
 from indelible.base.limits import TILE_EVENTS
 from indelible.ledger.bodies import Bodies, BodyCheck
@@ -167,7 +167,7 @@ class LedgerFsck:
                 self._obsolete = {file for file, _ in manifest.obsolete(1 << 62)}
             finally:
                 manifest.close()
-        except (Damaged, sqlite3.Error, ValueError) as error:
+        except BROKEN as error:
             self.problems.add("manifest", "manifest.sqlite", str(error), REINDEX)
             return
         sealed = self.rows[-1].end if self.rows else 0

@@ -85,9 +85,10 @@ class Ledger:
         paths = self.paths
         for folder in paths.folders():
             sweep_temporary(folder)
-        if paths.checkpoint.exists() and not paths.manifest.exists():
+        made = paths.manifest.exists() and paths.manifest.stat().st_size
+        if paths.checkpoint.exists() and not made:
             raise Damaged(
-                "there is no manifest",
+                "the manifest is gone",
                 remedy="Run `indelible reindex --data DIR`: it is made again from evidence.",
             )
         self.manifest = Manifest(paths.manifest)

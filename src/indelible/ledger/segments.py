@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class Segments:
         self.rows: list[SegmentRow] = []
         try:
             self.rows = self._named()
-        except (Damaged, sqlite3.Error, ValueError) as error:
+        except BROKEN as error:
             self.trouble = str(error)
             self.rows = self._by_files()
 
@@ -51,7 +50,7 @@ class Segments:
         if not self.trouble:
             try:
                 named = self._named()
-            except (Damaged, sqlite3.Error, ValueError):
+            except BROKEN:
                 named = []
             for row in named:
                 if row.first <= at < row.end and row not in self.rows:

@@ -20,7 +20,7 @@ from indelible.query.corpus import Corpus
 from indelible.query.model import Paged, Row, SearchPage, SearchRequest, Selection, Value
 from indelible.query.plan import Position, digest_of, encode_cursor, resume, waves
 from indelible.query.session import Reader, Session
-from indelible.query.sql_parts import Sql, joined
+from indelible.query.sql_parts import Sql
 
 Keep = Callable[[StoredEvent], bool]
 Found = tuple[int, StoredEvent, bytes]
@@ -141,10 +141,8 @@ def find(
     best: list[tuple[int, int]] = []
     place = 0 if sort == "time" else 1
     for number, wave in enumerate(waves(session.files, sort, descending, session.needles)):
-        conditions = [part for part in (extra, wave.part) if part is not None]
         source = session.source(
-            Sql('time, "index"'), wave.files, with_tail=number == 0,
-            extra=joined("AND", conditions) if conditions else None,
+            Sql('time, "index"'), wave.files, with_tail=number == 0, extra=extra, part=wave.part
         )
         text = f'SELECT time, "index" FROM ({source.text}) ORDER BY {order} LIMIT {count:d}'
         rows = session.fetch(Sql(text, source.values))

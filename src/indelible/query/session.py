@@ -85,22 +85,26 @@ class Session:
         *,
         with_tail: bool = True,
         extra: Sql | None = None,
+        part: Sql | None = None,
     ) -> Sql:
         """A SELECT of `columns` (expressions) from every row that the session may see.
 
-        `files`: only these of `self.files`; `extra`: one more condition.
+        `files`: only these of `self.files`, `part`: and only this part of them; `extra`: one more
+        condition, which holds for the tail as well.
         """
         chosen = self.files if files is None else files
         inside = [file for file in chosen if file.end <= self.size]
         across = [file for file in chosen if file.end > self.size]
         more = [] if extra is None else [extra]
+        of_files = more if part is None else [*more, part]
         below = Sql('"index" < ?', (self.size,))
         parts: list[Sql] = []
         for branch in self._branches:
             if inside:
-                parts.append(self._select(columns, inside, joined("AND", [branch, *more])))
+                parts.append(self._select(columns, inside, joined("AND", [branch, *of_files])))
             if across:
-                parts.append(self._select(columns, across, joined("AND", [branch, *more, below])))
+                where = joined("AND", [branch, *of_files, below])
+                parts.append(self._select(columns, across, where))
         if with_tail or not parts:
             unsealed = Sql('"index" >= ?', (self.view.sealed,))
             where = joined("AND", [self._whole, *more, below, unsealed])

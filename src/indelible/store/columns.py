@@ -203,7 +203,7 @@ def _decode(indexes: Sequence[int], bodies: Sequence[bytes]) -> _Rows:
                 _rows.decode(body)
             except msgspec.DecodeError as error:
                 raise Damaged(f"the body of event {index} cannot be read: {error}") from error
-        raise Damaged(f"a body from {indexes[0]} to {indexes[-1]} is more than one line")
+        raise Damaged(f"bodies {indexes[0]} to {indexes[-1]} are not one line each")
     return rows
 
 

@@ -127,9 +127,11 @@ class EvidenceReader:
         handle = self._file.fileno()
         size = os.fstat(handle).st_size
         try:
-            (offset,) = struct.unpack(">Q", os.pread(handle, 8, size - 8))
+            (offset,) = struct.unpack(">Q", os.pread(handle, 8, max(0, size - 8)))
+            if not start <= offset < size:
+                raise Damaged(f"{self.path.name}: the footer is not where it should be")
             length = int.from_bytes(os.pread(handle, 4, offset), "big")
-            if not start <= offset < size or offset + 4 + length + 8 != size:
+            if offset + 4 + length + 8 != size:
                 raise Damaged(f"{self.path.name}: the footer is not where it should be")
             sealed = os.pread(handle, length, offset + 4)
             number = self._count_records(start, offset)
@@ -140,6 +142,9 @@ class EvidenceReader:
             raise Damaged(f"{self.path.name}: the footer cannot be read") from error
         if len(footer.frames) != number or footer.first != self.header.first:
             raise Damaged(f"{self.path.name}: the footer does not fit the file")
+        if any(f.offset < start or f.length < 4 or f.offset + f.length > offset
+               for f in footer.frames):
+            raise Damaged(f"{self.path.name}: the frame table does not fit the file")
         return footer
 
     def _count_records(self, at: int, end: int) -> int:

@@ -16,6 +16,7 @@ import msgspec
 
 from indelible.base.clock import wall_us
 from indelible.base.errors import Damaged
+from indelible.base.limits import SEGMENT_EVENTS
 from indelible.store.sqlite import connect
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -93,6 +94,8 @@ class Manifest:
         rows = self._rows(f"SELECT {', '.join(names)} FROM segments ORDER BY first")
         found = [_row(SegmentRow, names, row) for row in rows]
         _contiguous([(row.first, row.end) for row in found], "segments")
+        if any(row.end - row.first > SEGMENT_EVENTS for row in found):
+            raise Damaged("the manifest names a segment that is larger than any can be")
         return found
 
     def columns(self) -> list[ColumnsRow]:

@@ -92,7 +92,9 @@ class Meta:
             path.touch(mode=0o600, exist_ok=True)
         mode = "mode=rw"
         if read_only:  # without a write-ahead log beside it the file can be read on any medium
-            mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+            mode = "mode=ro"
+            if not path.with_name(f"{path.name}-wal").exists():
+                mode += "&immutable=1"
         self._db = sqlite3.connect(
             f"{path.absolute().as_uri()}?{mode}",
             uri=True,

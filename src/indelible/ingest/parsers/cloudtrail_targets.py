@@ -153,7 +153,7 @@ _NOUNS = {"ec2_elastic_ip": "address", "ec2_flow_log": "flowlogs"}
 
 
 def _rank(target: Target, event: str) -> int:
-    """Where the thing stands in the event's name (`AttachUserPolicy`: user before policy)."""
+    """Where the thing stands in the event's name (`AttachUserPolicy`: the user comes first)."""
     name = event.lower()
     words = target.type.split("_")[1:]
     for noun in (_NOUNS.get(target.type, "".join(words)), words[-1] if words else ""):
