@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from attack.lab import copy_ledger
 
+from attack.lab import copy_ledger
 from indelible.app.checking import verify_place
 from indelible.app.fscking import fsck_place
 from indelible.app.place import Place
@@ -69,8 +69,7 @@ def judge(place: Place, *, columns: bool = False, **options: object) -> Judged:
         assert report.first_index == (at[0] if at else None)
         assert msgspec.json.encode(report)
     except IndelibleError as error:
-        said = error.code
-        assert error.exit_code == 4
+        said = refused(error)
     checked = fsck_place(place, columns=columns, progress=lambda _done, _total: None)
     assert contents(root) == before
     return Judged(report, said, at, checked, opening(place))
@@ -83,11 +82,18 @@ def opening(place: Place) -> str:
         place.open().close()
         Meta(place.paths.meta).close()
     except IndelibleError as error:
-        assert error.exit_code == 4, error
-        changed = {n for n, c in contents(place.data).items() if before.get(n) != c}
-        assert changed <= {"lock"}, "a refused start changed something"
-        return error.code
-    return ""
+        code = refused(error)
+    else:
+        return ""
+    changed = {n for n, c in contents(place.data).items() if before.get(n) != c}
+    assert changed <= {"lock"}, "a refused start changed something"
+    return code
+
+
+def refused(error: IndelibleError) -> str:
+    """The code of an error that must lead to exit code 4."""
+    assert error.exit_code == 4, error
+    return error.code
 
 
 def attacked(layout_now: Path, folder: Path, case: Case) -> None:

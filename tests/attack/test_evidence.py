@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from attack.case import PROVEN, Case, attacked
 from attack.conftest import Layout
 from attack.tools import cut, flip, manifest
-
 from indelible.app.place import Place
 from indelible.store.evidence import EvidenceReader
 

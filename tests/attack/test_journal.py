@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from attack.case import PROVEN, Case, attacked
 from attack.conftest import Layout
 from attack.tools import Frames, cut, flip
-
 from indelible.app.place import Place
 from indelible.ledger.journal import journal_files
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+
 from attack.case import PROVEN, Case, attacked, judge
 from attack.conftest import Layout
 from attack.lab import ORIGIN, copy_ledger
 from attack.tools import cut, flip, manifest, manifest_row, run_sql
-
 from indelible.app.place import Place
 from indelible.ledger.journal import journal_files
 from indelible.ledger.seal import column_file_of
@@ -261,13 +261,13 @@ def without_rows(*indexes: int) -> Callable[[pa.Table], pa.Table]:
         (with_value(1234, "actor_id", "somebody"), 1234, "actor_id"),
         (with_value(10, "ip", None), 10, "ip"),
         (with_value(2999, "received", 5), 2999, "received"),
-        (with_value(7, "more_target_ids", ["x"]), 7, "more_target_ids"),
+        (with_value(7, "backfill", True), 7, "backfill"),
         (without_rows(0), 0, "missing"),
         (without_rows(1500), 1500, "missing"),
         (without_rows(2999), 2999, "missing"),
         (lambda t: pa.concat_tables([t.slice(0, 100), t.slice(99)]), 99, "twice"),
     ],
-    ids=["lie-text", "lie-null", "lie-time", "lie-list", "omit-head", "omit-middle", "omit-last",
+    ids=["lie-text", "lie-null", "lie-time", "lie-truth", "omit-head", "omit-middle", "omit-last",
          "duplicate"],
 )
 def test_lie_or_omission_in_a_column_file_is_named_by_index(

@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from indelible.app.place import Place
+from indelible.base.errors import Damaged
 from indelible.ledger.journal import _encode as encode_record
-from indelible.ledger.kernel import head_of, leaves_of
+from indelible.ledger.kernel import SaltStream, head_of, leaves_of
 from indelible.ledger.scan_journal import JournalScan
 from indelible.ledger.tree_state import subtree_root
 from indelible.store.evidence import EvidenceReader, EvidenceWriter, SaltSpan
@@ -105,7 +106,7 @@ def edit_evidence(
         bodies = edit(frame.first, list(reader.frame(number)))
         writer.add_frame(bodies)
         salts = salts_of(keyring, reader.footer.salts, frame.first, len(bodies))
-        leaves += leaves_of(bodies, [head_of(body) for body in bodies], salts)
+        leaves += leaves_of(bodies, [_head(body) for body in bodies], salts)
     root = subtree_root(leaves).hex()
     footer = msgspec.structs.replace(reader.footer, frames=writer.frames, leaves_root=root)
     reader.close()
@@ -121,10 +122,15 @@ def edit_evidence(
         (paths.tiles / "1").write_bytes(level1)
 
 
+def _head(body: bytes) -> bytes:
+    try:
+        return head_of(body)
+    except Damaged:
+        return bytes(28)
+
+
 def salts_of(keyring: Keyring, spans: list[SaltSpan], first: int, count: int) -> bytes:
     """The salts of consecutive events."""
-    from indelible.ledger.kernel import SaltStream
-
     out = []
     for index in range(first, first + count):
         key = [span.key for span in spans if span.first <= index][-1]

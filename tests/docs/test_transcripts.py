@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.served import free_port
 from tests.docs import transcript
 
+from support.served import free_port
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "docs/tutorial.md", "docs/howto/verify-by-hand.md")

@@ -17,6 +17,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -78,12 +79,18 @@ def matches(expected: str, printed: str) -> bool:
         else:
             words = (re.escape(part) for part in line.rstrip().split("..."))
             parts.append("[^\n]*?".join(words) + "[ ]*\n")
-    return re.fullmatch("".join(parts), f"{printed.strip()}\n" if printed.strip() else "") is not None
+    text = f"{printed.strip()}\n" if printed.strip() else ""
+    return re.fullmatch("".join(parts), text) is not None
 
 
 def run(text: str, folder: Path, port: int) -> list[Ran]:
     """Run every command of a document below `folder`, with the ledger on `port`."""
-    for name in ("here", "home", "run", "bin"):
+    with tempfile.TemporaryDirectory(prefix="run") as sockets:  # their paths must be short
+        return _run(text, folder, port, sockets)
+
+
+def _run(text: str, folder: Path, port: int, sockets: str) -> list[Ran]:
+    for name in ("here", "home", "bin"):
         (folder / name).mkdir(mode=0o700)
     for program in PROGRAMS:
         real = shlex.quote(str(Path(sys.executable).with_name(program)))
@@ -93,7 +100,7 @@ def run(text: str, folder: Path, port: int) -> list[Ran]:
         path.chmod(0o755)
     environment = {
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder / "home"),
-        "XDG_RUNTIME_DIR": str(folder / "run"), "LC_ALL": "C.UTF-8", "TZ": "UTC",
+        "XDG_RUNTIME_DIR": sockets, "LC_ALL": "C.UTF-8", "TZ": "UTC",
     }
     steps = steps_of(text)
     script = folder / "script.sh"

@@ -6,17 +6,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.opened import ORIGIN, create, open_ledger, work
 
 from indelible.base.errors import Damaged
 from indelible.ledger.journal import JournalReader, journal_files
 from indelible.store.keyring import Keyring
+from support.opened import ORIGIN, create, open_ledger, work
 
 BATCHES = (1, 5, 2, 9, 1, 4, 3)
 SIGNED = 3
@@ -168,7 +169,7 @@ def test_a_flipped_byte_is_refused_or_costs_an_unsigned_end_only(
             sample.ends.index(len(found))]:])]
 
 
-@pytest.mark.parametrize("at", range(0, 40))
+@pytest.mark.parametrize("at", range(40))
 @pytest.mark.parametrize("bit", [0, 6, 7])
 def test_a_flip_in_the_header_is_refused_and_removes_nothing(
     crashed: Sample, at: int, bit: int
@@ -200,9 +201,7 @@ def test_a_batch_taken_out_or_put_elsewhere_is_refused(
     crashed: Sample, data: st.DataObject
 ) -> None:
     starts = crashed.offsets
-    records = [
-        crashed.content[low:high] for low, high in zip(starts, starts[1:], strict=False)
-    ]
+    records = [crashed.content[low:high] for low, high in pairwise(starts)]
     order = data.draw(
         st.lists(st.sampled_from(range(len(records))), max_size=len(records) + 1).filter(
             lambda found: found != list(range(len(found)))

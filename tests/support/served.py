@@ -97,7 +97,11 @@ class Server:
             ],
             env=self.place.environment, stdout=self.log, stderr=self.log, start_new_session=True,
         )
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def wait_ready(self, seconds: float = 30.0) -> float:

@@ -163,8 +163,8 @@ class _Copy:
             reader = LedgerReader(self._from, self._ledger.origin, self._ledger.keyring, manifest)
             try:
                 return {row[0] for row in registered_in(reader, self.head.size, size)}
-            except _MOVED:
-                continue
+            except (FileNotFoundError, NotFound, Damaged):
+                continue  # a file being sealed away, or created just now
             finally:
                 reader.close()
         raise _unquiet()
@@ -175,6 +175,8 @@ class _Copy:
         for _ in range(TRIES):
             try:
                 for path in journal_files(self._from.journal):
+                    if int(path.name.split("-")[0]) >= self.head.size:
+                        break  # perhaps being created just now
                     made = rekey_journal(
                         path, self._to.journal, ledger.origin, ledger.keyring,
                         end=self.head.size, purpose=BACKUP,
@@ -213,7 +215,7 @@ class _Copy:
 
     def _ids(self, end: int) -> None:
         """Runs of the id index that cover [0, end) and not more: an id beyond would be a lie."""
-        for path in sorted(self._from.ids.glob("*.ids")):
+        for path in sorted(self._from.ids.glob("[!.]*.ids")):
             to = self._to.ids / path.name
             if int(path.name.removesuffix(".ids").split("-")[1]) <= end and not to.exists():
                 copy_file(path, to)

@@ -14,6 +14,7 @@ from indelible.app.place import Place
 from indelible.app.signatures import Note, Notes
 from indelible.base.clock import MICROS, monotonic, wall_us
 from indelible.base.errors import Damaged, IndelibleError
+from indelible.base.limits import TILE_EVENTS
 from indelible.ledger.bodies import Bodies, BodyCheck
 from indelible.ledger.register import Register
 from indelible.ledger.scan_tail import TORN
@@ -200,7 +201,8 @@ class FolderCheck:
                 self._ahead(bodies, point)
                 continue
             ours = bodies.root(tree, point.size)
-            if ours is None or not judged.reached:
+            inside = point.size % TILE_EVENTS and point.size // TILE_EVENTS in judged.as_stored
+            if ours is None or inside or not judged.reached:
                 self._not_compared(point)
             elif ours != point.root:
                 self.add("forked", f"{point.who} holds another root for the size {point.size}")

@@ -114,8 +114,9 @@ def put_in_place(paths: LedgerPaths) -> None:
     fresh.with_name(fresh.name + _SIDE).unlink(missing_ok=True)
     aside = paths.quarantine / f"{old.name}.{random_id()}"
     side = old.with_name(old.name + _SIDE)
-    if side.exists():
+    if side.exists() and side.stat().st_size:
         os.rename(side, aside.with_name(aside.name + _SIDE))
+    side.unlink(missing_ok=True)
     if old.exists():
         os.link(old, aside)
     fsync_folder(paths.quarantine)

@@ -90,7 +90,7 @@ class Want(NamedTuple):
 def describe(error: BaseException, name: str) -> str:
     """A message for people."""
     if isinstance(error, Damaged):
-        return error.message
+        return error.message if name in error.message else f"{name}: {error.message}"
     if isinstance(error, OSError) and error.strerror:
         return f"{name}: {error.strerror}"
     return f"{name}: not what was written ({error})"
@@ -176,7 +176,7 @@ class SegmentScan:
         times = [head[16:24] for head in heads]
         first = received_of_head(heads[0])
         if times != sorted(times) or (self._times and first < self._times[-1]):
-            message = f"received times go back in {frame.first}..{end - 1}"
+            message = f"{self._row.file}: received times go back in {frame.first}..{end - 1}"
             self._findings.append(Finding("tampered", frame.first, end - 1, message, False))
         self._times += (first, received_of_head(heads[-1]))
         return leaves

@@ -55,7 +55,7 @@ class Standing:
 
 def existing_manifest(paths: LedgerPaths) -> Manifest:
     """The manifest of a folder; raises `Damaged` when it is not there (it is never made empty)."""
-    if not paths.manifest.is_file():
+    if not paths.manifest.is_file() or not paths.manifest.stat().st_size:
         raise Damaged(
             f"there is no manifest at {paths.manifest}",
             remedy="Run `indelible reindex --data DIR`: it is made again from the evidence files.",

@@ -17,8 +17,9 @@ from indelible.event.evaluate import values_of
 from indelible.event.fields import event_time_us, ip_text
 from indelible.event.model import StoredEvent
 from indelible.query.corpus import Corpus
+from indelible.query.cursor import Position, digest_of, encode_cursor, resume
 from indelible.query.model import Paged, Row, SearchPage, SearchRequest, Selection, Value
-from indelible.query.plan import Position, digest_of, encode_cursor, resume, waves
+from indelible.query.plan import waves
 from indelible.query.session import Reader, Session
 from indelible.query.sql_parts import Sql
 

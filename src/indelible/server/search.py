@@ -18,6 +18,7 @@ from indelible.language.complete import Completion, complete, value_text
 from indelible.language.parser import parse
 from indelible.language.query import Query
 from indelible.language.values import Span, parse_when
+from indelible.query.cursor import read_cursor
 from indelible.query.model import (
     FacetsAnswer,
     FacetsRequest,
@@ -31,7 +32,6 @@ from indelible.query.model import (
     TimelineAnswer,
     TimelineRequest,
 )
-from indelible.query.plan import read_cursor
 from indelible.server.call import Call, encoded, json_answer
 from indelible.server.route import Parameter, Route
 

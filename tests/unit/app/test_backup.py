@@ -12,7 +12,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.kept import Kept, post, verdict
 
 from indelible.app import backing
 from indelible.app.local import LocalLedger
@@ -26,9 +25,10 @@ from indelible.proof.checkpoint import parse_head
 from indelible.proof.note import parse
 from indelible.store.keyring import Keyring, recover_master
 from indelible.store.meta import Meta
+from support.kept import ORIGIN, Kept, post, verdict
 
 
-@pytest.fixture()
+@pytest.fixture
 def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path / "house").filled()
 
@@ -62,7 +62,7 @@ def test_a_backup_of_a_running_ledger_verifies_by_itself(kept: Kept) -> None:
     kept.run(steps)
     assert made[0].size > 1800
     assert verdict(kept.root / "copy") == ("proven", 0)
-    standing = Standing(Place.at(kept.root / "copy").paths, "test.example/log", kept.place.keyring())
+    standing = Standing(Place.at(kept.root / "copy").paths, ORIGIN, kept.place.keyring())
     assert standing.size >= made[0].size
     assert standing.holds(made[0].size, bytes.fromhex(made[0].root))
     standing.close()
@@ -105,7 +105,7 @@ def test_the_journal_in_a_backup_outlives_the_seal_that_destroys_its_key(kept: K
     async def seal(ledger: LocalLedger) -> None:
         await ledger.rooms.seal()
 
-    header = JournalReader(originals[-1], "test.example/log", kept.place.keyring()).header
+    header = JournalReader(originals[-1], ORIGIN, kept.place.keyring()).header
     kept.run(seal)
     with pytest.raises(KeyMissing):
         kept.place.keyring().get(header.key)
@@ -174,7 +174,7 @@ def test_an_empty_folder_is_taken(kept: Kept) -> None:
 def test_a_full_disk_at_any_file_leaves_nothing_behind(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy, calls = backing.copy_file, 0
+    copy, calls, stop = backing.copy_file, 0, 0
     keys = kept.place.keyring().all_ids()
 
     def fails(source: Path, to: Path) -> str:
@@ -186,12 +186,11 @@ def test_a_full_disk_at_any_file_leaves_nothing_behind(
         return copy(source, to)
 
     monkeypatch.setattr(backing, "copy_file", fails)
-    stop = 0
     back_up(kept, kept.root / "whole")
     whole = calls
     assert whole > 5
-    for stop in range(1, whole + 1):
-        calls = 0
+    while stop < whole:
+        stop, calls = stop + 1, 0
         with pytest.raises(DiskFull):
             back_up(kept, kept.root / "copy")
         assert beside(kept) == {"whole"}
@@ -260,7 +259,7 @@ def test_a_backup_ends_at_its_checkpoint_and_knows_nothing_later(kept: Kept) -> 
     kept.run(steps)
     made = back_up(kept, kept.root / "copy", note=note)
     assert made.size == size
-    standing = Standing(Place.at(kept.root / "copy").paths, "test.example/log", kept.place.keyring())
+    standing = Standing(Place.at(kept.root / "copy").paths, ORIGIN, kept.place.keyring())
     assert standing.size == size
     standing.close()
     assert verdict(kept.root / "copy") == ("proven", 0)
@@ -298,13 +297,13 @@ def test_the_keyrings_copy_is_opened_by_the_recovery_file_and_replaced_whole(kep
     first = {path.name: path.read_bytes() for path in vault.iterdir()}
     assert set(first) == {"keyring.sqlite", "master.sealed"}
     back_up(kept, kept.root / "two", vault)
-    assert set(path.name for path in vault.iterdir()) == set(first)
+    assert {path.name for path in vault.iterdir()} == set(first)
     assert beside(kept) == {"one", "two", "vault"}
     secret = (kept.root / "keys.recovery").read_text().split("secret: ")[1].strip()
-    recover_master(vault, "test.example/log", bytes.fromhex(secret))
-    ring = Keyring(vault, "test.example/log")
+    recover_master(vault, ORIGIN, bytes.fromhex(secret))
+    ring = Keyring(vault, ORIGIN)
     for copy in ("one", "two"):
-        standing = Standing(Place.at(kept.root / copy).paths, "test.example/log", ring)
+        standing = Standing(Place.at(kept.root / copy).paths, ORIGIN, ring)
         assert standing.size > 1800
         standing.close()
 

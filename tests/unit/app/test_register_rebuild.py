@@ -10,16 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support.kept import ORIGIN, Kept, bodies, post, verdict
 
 from indelible.app import register_rebuild
 from indelible.app.local import LocalLedger
 from indelible.base.errors import Damaged, FolderInUse, IndelibleError
 from indelible.ledger.open import Forked, RolledBack
 from indelible.ledger.register import Fenced, Register, RegisterMissing
+from support.kept import ORIGIN, Kept, bodies, post, verdict
 
 
-@pytest.fixture()
+@pytest.fixture
 def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path / "house").filled()
 
@@ -159,7 +159,7 @@ def test_a_folder_in_use_is_left_alone(kept: Kept) -> None:
     ledger.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def witness(kept: Kept) -> Iterator[str]:
     """A witness's monitoring prefix that shows the newest checkpoint of this log."""
     path = f"/w/{hashlib.sha256(ORIGIN.encode()).hexdigest()}/checkpoint"

@@ -9,21 +9,22 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.kept import ORIGIN, Kept, bodies, post, verdict
 
 from indelible.app import backing, continuing, copying, restoring
 from indelible.app import restore as restore_folder
 from indelible.app.local import LocalLedger
 from indelible.app.place import Place
 from indelible.app.restoring import RestoreReport
+from indelible.app.setup import init_ledger
 from indelible.base.errors import BadRequest, Damaged, DiskFull, IndelibleError, KeyMissing
 from indelible.ledger import compact
 from indelible.ledger.open import Forked, RolledBack
 from indelible.ledger.register import Register
 from indelible.store.meta import Meta
+from support.kept import ORIGIN, Kept, bodies, post, verdict
 
 
-@pytest.fixture()
+@pytest.fixture
 def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path / "house").filled()
 
@@ -60,9 +61,9 @@ def lost(kept: Kept) -> Path:
     return copy
 
 
-def accepted(kept: Kept, copy: Path, data: Path | None = None, by: tuple[str, ...] = ("ann",)) -> (
-    RestoreReport
-):
+def accepted(
+    kept: Kept, copy: Path, data: Path | None = None, by: tuple[str, ...] = ("ann",)
+) -> RestoreReport:
     """Restore and accept what is missing."""
     size = msgspec.json.decode((copy / "backup.json").read_bytes())["size"]
     return restore_folder(
@@ -366,8 +367,6 @@ def test_a_plain_copy_with_a_torn_tail_is_taken_as_a_crash_would_leave_it(kept: 
 
 
 def test_a_plain_copy_of_a_single_folder_comes_back_with_its_keys(tmp_path: Path) -> None:
-    from indelible.app.setup import init_ledger
-
     data = tmp_path / "data"
     init_ledger(data, ORIGIN, None, None, insecure_single_folder=True)
     shutil.copytree(data, tmp_path / "copy")
@@ -390,7 +389,7 @@ def test_a_full_disk_at_any_file_leaves_nothing_behind(
     copy = back_up(kept)
     kept.lose_data()
     before = {path.name for path in kept.root.iterdir()}
-    original, calls = copying.copy_file, 0
+    original, calls, stop = copying.copy_file, 0, 0
 
     def fails(source: Path, to: Path) -> str:
         nonlocal calls
@@ -400,8 +399,8 @@ def test_a_full_disk_at_any_file_leaves_nothing_behind(
         return original(source, to)
 
     monkeypatch.setattr(restoring, "copy_file", fails)
-    for stop in range(1, 12):
-        calls = 0
+    while stop < 11:
+        stop, calls = stop + 1, 0
         with pytest.raises(DiskFull):
             back(kept, copy)
         assert {path.name for path in kept.root.iterdir()} == before

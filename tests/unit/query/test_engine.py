@@ -17,9 +17,10 @@ from indelible.base.errors import BadRequest, Damaged, IndelibleError, QueryErro
 from indelible.event.predicate import EVERYTHING, NOTHING, Changed, Op, Predicate, Term, Text
 from indelible.event.text import fold
 from indelible.query.corpus import look
+from indelible.query.cursor import read_cursor
 from indelible.query.model import CountRequest, ExportRequest, SearchRequest
-from indelible.query.plan import read_cursor
 from indelible.query.service import OPERATIONS, Service, raise_if_error
+from indelible.query.sql_parts import Sql
 from indelible.query.text_sql import contains
 from indelible.store.columns import table_of
 
@@ -50,9 +51,10 @@ def test_newest_events_come_first_and_rows_show_what_happened(
     assert [row.index for row in page.events] == [1, 0]
     row = page.events[0]
     assert (row.actor, row.actor_name, row.target, row.targets) == ("ana", "Ana", "d", 2)
-    assert (row.ip, row.outcome, row.time) == ("203.0.113.9", "denied", "2026-03-03T00:00:01.000000Z")
+    assert (row.ip, row.outcome) == ("203.0.113.9", "denied")
+    assert row.time == "2026-03-03T00:00:01.000000Z"
     assert row.values == {"target": ["d", "y"], "ip": ["203.0.113.9"], "time": [row.time]}
-    assert b'"event"' not in msgspec.json.encode(row)
+    assert "event" not in msgspec.to_builtins(row)
 
 
 def test_full_rows_carry_the_exact_body(make: Make, event_body: Body) -> None:
@@ -240,8 +242,6 @@ def test_a_query_out_of_memory_fails_and_writes_nothing_to_disk(
     monkeypatch.chdir(there)
     engine, _ = make([event_body(0)], memory_mb=64)
     with engine.session(CountRequest(scope=EVERYTHING)) as session:
-        from indelible.query.sql_parts import Sql
-
         with pytest.raises(QueryError, match="memory") as raised:
             session.fetch(Sql("SELECT * FROM range(20000000) t(i) ORDER BY hash(i)"))
     assert raised.value.code == "query_too_large"
@@ -251,18 +251,15 @@ def test_a_query_out_of_memory_fails_and_writes_nothing_to_disk(
 def test_a_query_that_takes_too_long_is_stopped(make: Make, event_body: Body) -> None:
     engine, _ = make([event_body(0)], seconds=0.2)
     with engine.session(CountRequest(scope=EVERYTHING)) as session:
-        from indelible.query.sql_parts import Sql
-
         with pytest.raises(QueryError, match=r"longer than 0\.2 seconds"):
             session.fetch(Sql("SELECT sum(hash(i)) FROM range(1000000000000) t(i)"))
+    engine._reader.seconds = 60
     assert found(engine) == [0]
 
 
 def test_the_connection_reaches_no_file_but_column_files(make: Make, event_body: Body) -> None:
     engine, _ = make([event_body(0)])
     with engine.session(CountRequest(scope=EVERYTHING)) as session:
-        from indelible.query.sql_parts import Sql
-
         for query in ("SELECT * FROM read_text('/etc/hostname')", "SET temp_directory='/tmp'",
                       "COPY (SELECT 1) TO 'here.csv'", "INSTALL httpfs"):  # fmt: skip
             with pytest.raises(Damaged):

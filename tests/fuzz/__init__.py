@@ -1,0 +1,1 @@
+"""Mutated input for every parser of foreign bytes: only the documented errors may come out."""
