@@ -96,7 +96,7 @@ class Round:
         async with LocalLedger(self.place.data) as ledger:
             transport = httpx2.ASGITransport(app=ledger.app)
             async with httpx2.AsyncClient(transport=transport, base_url="http://local") as client:
-                for _ in range(rng.randrange(1, 6)):
+                for _ in range(rng.randrange(2, 9)):
                     act = rng.choices(
                         ("post", "seal", "search", "signing", "data", "backup"),
                         (40, 30, 8, 4, 4, 6),

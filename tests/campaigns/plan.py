@@ -17,7 +17,7 @@ from campaigns.state import Outcome
 
 LIVES = 5
 POINTS = 10
-ROUNDS = 10
+ROUNDS = 25
 CASES = 5_000
 BENCHES = ("ingest", "single", "search", "disk", "verify", "start")
 _SPREAD = 1_000_003
@@ -146,7 +146,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     ),
     "clean": Campaign(
         f"ordinary work raises no alarm, {ROUNDS} rounds of one ledger a step",
-        lambda _out: 100, _clean,
+        lambda _out: 40, _clean,
     ),
     "fuzz": Campaign(
         f"mutated input for every parser of foreign bytes, {CASES:,} inputs a step",

@@ -43,6 +43,9 @@ def test_a_transcript_shows_what_really_happens(document: str, tmp_path: Path) -
         ("", "", True),
         ("", "surprise\n", False),
         ("...\n", "", True),
+        ("at 2026-03-03 09:14:07, 1.2 kB\n", "at 2027-01-01 00:00:00, 12 kB\n", True),
+        ("event 6, size 7\n", "event 6, size 12,000\n", True),
+        ("event 6\n", "event 7\n", False),
     ],
 )
 def test_an_ellipsis_stands_for_anything_and_nothing_else_does(

@@ -2,8 +2,9 @@
 
 A line that begins with `$ ` is a command, lines that begin with `> ` continue it, and what follows
 is what it prints (stdout and stderr together). In the expected text `...` stands for anything
-within a line, and a line of `...` alone for any lines, or none. A command that ends in ` &` runs
-beside the others; what it prints is waited for.
+within a line, and a line of `...` alone for any lines, or none. What differs at every run may be
+shown as it once was: one moment, hash, duration or size is as good as another (`_VARYING`). A
+command that ends in ` &` runs beside the others; what it prints is waited for.
 
 All blocks of a document run in order in one shell that begins in an empty folder. The ledger
 listens on a free port there instead of 8440: the programs on the path are wrappers that say so.
@@ -27,6 +28,12 @@ PROGRAMS = ("indelible", "indelible-verify", "indelible-witness", "python3")
 SECONDS = 240
 BESIDE_SECONDS = 60
 _MARK = "\x01mark"
+_VARYING = {
+    r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?": "MOMENT",
+    r"\b[0-9a-f]{8,}\b": "HASH",
+    r"\b\d[\d.,]* (ms|kB|B)\b": "SOME",
+    r"\bsize [\d,]+": "size N",
+}
 _WRAPPER = """#!/bin/bash
 case " $* " in
   *' --help '*|*' --version '*|*' --url '*|*' init '*|*' demo '*) ;;
@@ -70,16 +77,24 @@ def steps_of(text: str) -> list[Step]:
     return steps
 
 
+def _settled(text: str) -> str:
+    """`text` without what differs at every run."""
+    for varying, word in _VARYING.items():
+        text = re.sub(varying, word, text)
+    return text.strip()
+
+
 def matches(expected: str, printed: str) -> bool:
     """Whether `printed` is what `expected` says; white space at the ends does not count."""
+    expected, printed = _settled(expected), _settled(printed)
     parts = []
-    for line in expected.strip().splitlines():
+    for line in expected.splitlines():
         if line.strip() == "...":
             parts.append(r"(?:[^\n]*\n)*?")
         else:
             words = (re.escape(part) for part in line.rstrip().split("..."))
             parts.append("[^\n]*?".join(words) + "[ ]*\n")
-    text = f"{printed.strip()}\n" if printed.strip() else ""
+    text = f"{printed}\n" if printed else ""
     return re.fullmatch("".join(parts), text) is not None
 
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from support.served import Place, Server
 
 SOURCE = Path(__file__).parent / "go"

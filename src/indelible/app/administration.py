@@ -14,7 +14,7 @@ from indelible.app.core import OVERLAP_US, Core
 from indelible.app.recovery_file import write_recovery
 from indelible.app.serve import SETTINGS
 from indelible.base.clock import rfc3339, wall_us
-from indelible.base.errors import BadRequest, IndelibleError
+from indelible.base.errors import EXIT_DAMAGED, BadRequest, IndelibleError
 from indelible.ledger.incoming import own_record
 from indelible.ledger.publish import LogKeys
 from indelible.server.rooms import VerifyOutcome, VerifyRequest
@@ -64,7 +64,7 @@ class _Ended(msgspec.Struct):
 def outcome(core: Core, final: bytes) -> VerifyOutcome:
     """The account of a verification; damage is remembered by the running ledger."""
     ended = msgspec.json.decode(final, type=_Ended)
-    if ended.exit:
+    if ended.exit == EXIT_DAMAGED:  # else the question was wrong, not the log
         text = f"verification: {ended.verdict}"
         if text not in core.damage:
             core.damage.append(text)

@@ -82,6 +82,7 @@ class Core:
         self.publisher: Publisher = ledger.publisher
         self.prover = Prover(ledger.origin, ledger.tree, ledger.reader, ledger.publisher)
         self.threads = ThreadPoolExecutor(4, "rooms")
+        self._publishing_thread = ThreadPoolExecutor(1, "publish")  # no reader delays a checkpoint
         self.started_us = wall_us()
         self.damage: list[str] = []
         self._sources = {row.id: Source(row.number, row.id) for row in self.meta.sources()}
@@ -152,11 +153,17 @@ class Core:
     async def state_refusals(self) -> None:
         """Write what was refused since the last statement, by source and hour."""
         refused, self._refused = self._refused, {}
-        for (number, hour), count in refused.items():
+        while refused:
+            (number, hour), count = refused.popitem()
             data: dict[str, object] = {
                 "source": number, "hour": rfc3339(hour * 3600 * MICROS), "refused": count,
             }
-            await self.own(own_record("statement", "ledger.refusals.state", data))
+            try:
+                await self.own(own_record("statement", "ledger.refusals.state", data))
+            except BaseException:  # what could not be stated is stated later
+                for key, left in (((number, hour), count), *refused.items()):
+                    self._refused[key] = self._refused.get(key, 0) + left
+                raise
 
     # --- life
 
@@ -248,13 +255,15 @@ class Core:
         loop = asyncio.get_running_loop()
         async with self._publishing:
             add = self.publisher.add_cosignatures
-            await loop.run_in_executor(self.threads, add, size, [line])
+            await loop.run_in_executor(self._publishing_thread, add, size, [line])
 
     async def _publish(self, size: int, root: bytes) -> None:
         loop = asyncio.get_running_loop()
         now = self.ledger.clock.now_us()
         try:
-            await loop.run_in_executor(self.threads, self.publisher.publish, size, root, now)
+            await loop.run_in_executor(
+                self._publishing_thread, self.publisher.publish, size, root, now
+            )
         except IndelibleError as error:
             self.stop(error.message)
             raise
@@ -264,7 +273,7 @@ class Core:
             raise LedgerStopped(why) from error
         if self.ledger.reader.sealed_end > self._kept and size >= self.ledger.reader.sealed_end:
             self._kept = self.ledger.reader.sealed_end
-            await loop.run_in_executor(self.threads, self.publisher.keep)
+            await loop.run_in_executor(self._publishing_thread, self.publisher.keep)
 
     def stop(self, why: str) -> None:
         """Take nothing more and say why; nothing on disk changes."""
@@ -331,6 +340,7 @@ class Core:
     def close(self) -> None:
         """Close files and give the folder back."""
         self.threads.shutdown(wait=True)
+        self._publishing_thread.shutdown(wait=True)
         self.meta.close()
         self.ledger.close()
 

@@ -28,6 +28,7 @@ class SealerLink:
         self._latest: Durable | None = None
         self._checked: tuple[int, bytes] | None = None
         self._news = asyncio.Event()
+        self._seal_to = 0
 
     @property
     def connected(self) -> bool:
@@ -53,6 +54,8 @@ class SealerLink:
         self._writer = writer
         if self._latest is not None:
             self.durable(self._latest)
+        if self._seal_to > core.ledger.reader.sealed_end:  # asked of a sealer that has ended
+            writer.write(wire.encode(wire.SealNow(self._seal_to)))
         try:
             while (message := await wire.receive(reader)) is not None:
                 await self._hear(core, message)
@@ -106,9 +109,13 @@ class SealerLink:
         assert core is not None
         if self._writer is None:
             raise Busy("the sealer process is starting")
+        self._seal_to = max(end, self._seal_to)
         self._writer.write(wire.encode(wire.SealNow(end)))
-        async with asyncio.timeout(SEAL_SECONDS), self._sealed:
-            await self._sealed.wait_for(lambda: core.ledger.reader.sealed_end >= end)
+        try:
+            async with asyncio.timeout(SEAL_SECONDS), self._sealed:
+                await self._sealed.wait_for(lambda: core.ledger.reader.sealed_end >= end)
+        except TimeoutError as error:
+            raise Busy("sealing takes longer than is waited for; it goes on") from error
         return core.ledger.reader.sealed_end
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from indelible.app import wire
 from indelible.base.clock import monotonic
 from indelible.base.errors import Busy
-from indelible.base.limits import QUERY_QUEUE, QUERY_SECONDS
+from indelible.base.limits import EXPORT_STREAMS, QUERY_QUEUE, QUERY_SECONDS
 
 _AT_ONCE = 4
 START_SECONDS = 5.0
@@ -24,6 +24,7 @@ class Questions:
             path: [] for path in self._paths
         }
         self._slots = asyncio.Semaphore(_AT_ONCE * workers)
+        self._exports = asyncio.Semaphore(EXPORT_STREAMS)  # a slow reader keeps no search waiting
         self._waiting = 0
         self._turn = 0
 
@@ -43,8 +44,9 @@ class Questions:
         if self._waiting >= QUERY_QUEUE:
             raise Busy(f"{self._waiting} searches are waiting")
         self._waiting += 1
+        slots = self._exports if seconds is None else self._slots
         try:
-            await self._slots.acquire()
+            await slots.acquire()
         finally:
             self._waiting -= 1
         path = self._paths[self._turn % len(self._paths)]
@@ -76,7 +78,7 @@ class Questions:
         finally:
             if streams is not None:
                 streams[1].close()
-            self._slots.release()
+            slots.release()
 
     async def _connection(
         self, path: str

@@ -66,6 +66,7 @@ class LiveRooms:
 
     def __init__(self, core: Core, engine: Engine) -> None:
         self._core, self._engine = core, engine
+        self._tailing = asyncio.Semaphore(2)  # of 4 threads: tails leave some to other reads
 
     @property
     def meta(self) -> Meta:
@@ -182,7 +183,8 @@ class LiveRooms:
             size = core.ledger.tree.size
             if at < size:
                 end = min(size, at + _TAIL_BATCH)
-                found = await self._thread(self._matching, at, end, scope)
+                async with self._tailing:
+                    found = await self._thread(self._matching, at, end, scope)
                 at = end
                 yield found
                 continue

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from indelible.app import wire
 from indelible.app.place import Place
-from indelible.base.clock import monotonic
+from indelible.base.clock import MICROS, monotonic, wall_us
 from indelible.base.errors import Damaged
 from indelible.ledger.incoming import Durable
 from indelible.ledger.keeper import Keeper
@@ -58,6 +58,7 @@ class SealerProcess:
         self._compact_due = True
         self._ids_replaced = False
         self._gone = False
+        self._seal_age_us = place.settings.seal_age * MICROS
         if self._keeper.sealed_end:  # an earlier sealer may have ended before it could say so
             self._writer.send(wire.Sealed(0, self._keeper.sealed_end))
 
@@ -188,10 +189,19 @@ class SealerProcess:
                 self._writer.send(wire.Sealed(self._seal_to, self._keeper.tail.start))
                 self._seal_to = None
         if end is None:
+            end = self._old_tail()
+        if end is None:
             return None
         segment = self._keeper.take(end)
         self._broadcast(self._keeper.tail.chunks[-1:], list(self._workers.values()))
         return segment
+
+    def _old_tail(self) -> int | None:
+        """The tail's end when its first event has waited for `seal_age`."""
+        tail = self._keeper.tail
+        if not tail.received or wall_us() - tail.received[0] < self._seal_age_us:
+            return None
+        return tail.end
 
     def _sealed(self, row: SegmentRow) -> None:
         self._sealing = None

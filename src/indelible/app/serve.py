@@ -29,6 +29,7 @@ DRAIN_SECONDS = 45.0
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 10.0
 LOOK_SECONDS = 0.02
+SOCKET_FOLDER_BYTES = 90  # a Unix socket's whole path has at most 107
 
 
 class Child:
@@ -75,6 +76,8 @@ def run_folder(data: Path) -> Path:
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     name = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:16]
     folder = base / f"indelible-{os.getuid()}-{name}"
+    if len(os.fsencode(folder)) > SOCKET_FOLDER_BYTES:
+        folder = Path("/tmp") / folder.name
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:

@@ -31,9 +31,8 @@ BATCH_BYTES: Final = 32 << 20
 SEGMENT_EVENTS: Final = 65_536
 FRAME_EVENTS: Final = 1_024
 TILE_EVENTS: Final = 256
-SEAL_AGE_SECONDS: Final = 24 * 3600
 UNSEALED_EVENTS: Final = 1_048_576  # beyond it senders get 503 until sealing catches up
-COMPACT_EVENTS: Final = 1_048_576  # target rows of a compacted column file
+COMPACT_EVENTS: Final = 524_288  # rows of a compacted column file: 8 whole segments
 RESERVED_BYTES: Final = 64 << 20  # kept free on disk for the ledger's own records
 
 # --- time

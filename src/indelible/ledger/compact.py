@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from indelible.base.clock import MICROS, wall_us
 from indelible.base.files import fsync_folder
+from indelible.base.limits import COMPACT_EVENTS
 from indelible.base.random import random_id
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.seal import column_file_of, column_path, columns_row
@@ -16,7 +17,6 @@ from indelible.store.column_file import merge_column_files
 from indelible.store.keyring import COLUMNS, Keyring
 from indelible.store.manifest import ColumnsRow, Manifest
 
-GROUP_EVENTS = 524_288
 SMALL_FILES = 16
 GRACE_US = 120 * MICROS
 
@@ -25,10 +25,10 @@ def due(rows: list[ColumnsRow]) -> list[ColumnsRow]:
     """The column files to merge next, oldest group first; empty when there is nothing to do."""
     groups: dict[int, list[ColumnsRow]] = {}
     for row in rows:
-        groups.setdefault(row.first // GROUP_EVENTS, []).append(row)
+        groups.setdefault(row.first // COMPACT_EVENTS, []).append(row)
     end = rows[-1].end if rows else 0
     for number, group in sorted(groups.items()):
-        whole = (number + 1) * GROUP_EVENTS <= end
+        whole = (number + 1) * COMPACT_EVENTS <= end
         if len(group) > (1 if whole else SMALL_FILES):
             return group
     return []

@@ -31,7 +31,7 @@ from indelible.store.keyring import Keyring
 from indelible.store.manifest import SegmentRow
 from indelible.store.records import read_header
 
-PARALLEL_FROM = 4  # segments; below it starting processes costs more than it saves
+PARALLEL_EVENTS = 200_000  # below it starting processes costs more than it saves
 WORKERS = 2
 H = 32
 BROKEN = (
@@ -255,7 +255,7 @@ def scan_segments(
     advance: Callable[[int], None],
 ) -> Iterator[Scanned]:
     """Scan segments in order, in `WORKERS` processes when there are many."""
-    if len(wants) < PARALLEL_FROM:
+    if sum(want.row.end - want.start for want in wants) < PARALLEL_EVENTS:
         for want in wants:
             yield scan_segment(paths, origin, keyring, want)
             advance(want.row.end - want.start)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import Busy
@@ -19,6 +22,9 @@ from indelible.server.credentials import Tokens, networks
 from indelible.server.errors import TooManyRequests
 from indelible.server.metrics import Metrics
 from indelible.server.rooms import Rooms
+
+T = TypeVar("T")
+_APART_BYTES = 1 << 20  # a thousand events take milliseconds; more would make everybody wait
 
 
 class Bucket:
@@ -75,3 +81,18 @@ class Context:
         self.verifying: dict[str, asyncio.Task[None]] = {}
         self.tails = Slots("live tails", TAIL_STREAMS)
         self.exports = Slots("exports", EXPORT_STREAMS)
+        self._parsing = ThreadPoolExecutor(1, "parse")
+
+    async def parsed(self, parse: Callable[..., T], body: bytes, *more: str) -> T:
+        """What `parse` makes of `body`; a large one is read in a thread, beside other requests.
+
+        Raises what `parse` raises, and Busy when too many bytes wait to be read.
+        """
+        if len(body) <= _APART_BYTES:
+            return parse(body, *more)
+        self.reading.take(len(body))
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._parsing, parse, body, *more)
+        finally:
+            self.reading.give(len(body))

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from indelible.access import Permission, Principal, Resource, decide
 from indelible.base.clock import monotonic
-from indelible.base.errors import BadRequest, Forbidden, IndelibleError, Unauthenticated
+from indelible.base.errors import BadRequest, Busy, Forbidden, IndelibleError, Unauthenticated
 from indelible.base.limits import HEADER_CHARS
 from indelible.ingest.parsed import Rejected
 from indelible.ingest.parsers.native import parse_native
@@ -71,7 +71,7 @@ class PostEvents:
         context = self._context
         authorization = encoding = length = key_header = b""
         for name, value in scope["headers"]:
-            if name == b"authorization":
+            if name == b"authorization" and not authorization:
                 authorization = value
             elif name == b"content-length":
                 length = value
@@ -83,12 +83,14 @@ class PostEvents:
         principal = await self._admit(scope, authorization, peer)
         receipts = _wants_receipts(scope["query_string"])
         key = check_key(key_header.decode("latin-1")) if key_header else ""
-        body = await read_body(receive, context.reading, declared=length)
-        if body is None:
-            return None
         try:
+            body = await read_body(receive, context.reading, declared=length)
+            if body is None:
+                return None
             plain = unpack(body, encoding) if encoding else body
-            events, refused = parse_native(plain)
+            events, refused = await context.parsed(parse_native, plain)
+        except Busy:
+            raise
         except IndelibleError:
             await self._count_refused(principal, peer)
             raise

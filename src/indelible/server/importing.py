@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from starlette.responses import Response
 
 from indelible.access import Permission, Principal, Resource, Role, decide
-from indelible.base.errors import BadRequest, Forbidden, IndelibleError
+from indelible.base.errors import BadRequest, Busy, Forbidden, IndelibleError
 from indelible.base.limits import NAME_CHARS, REQUEST_BYTES
 from indelible.ingest.importer import PARSERS, parse_import
 from indelible.server.binding import bind
@@ -29,7 +29,6 @@ async def post(call: Call) -> Response:
         raise BadRequest(f"parser is {', '.join(PARSERS)}, not {name!r}", field="parser")
     source = _source(call, call.principal, name)
     receipts, backfill = call.flag("receipts"), call.flag("backfill")
-    body = await call.raw(REQUEST_BYTES)
     submission = Submission(
         source=source,
         tenant=call.principal.tenant,
@@ -41,7 +40,10 @@ async def post(call: Call) -> Response:
         backfill=backfill,
     )
     try:
-        events, refused = parse_import(body, name)
+        body = await call.raw(REQUEST_BYTES)
+        events, refused = await call.context.parsed(parse_import, body, name)
+    except Busy:
+        raise
     except IndelibleError:
         call.context.metrics.rejected += 1
         await call.rooms.submit(replace(submission, rejected=1))

@@ -15,6 +15,8 @@ from starlette.responses import Response
 
 from indelible.access import Permission
 from indelible.base.errors import NotFound
+from indelible.proof.errors import ProofError
+from indelible.proof.tile import parse_path
 from indelible.server.call import Call, json_answer
 from indelible.server.route import Access, Route
 
@@ -43,10 +45,21 @@ async def checkpoint(call: Call) -> Response:
     return _cached(call, call.rooms.checkpoint(), "text/plain", "no-cache")
 
 
+def _is_tile(path: str) -> bool:
+    """Whether a log can have a tile of this path: the shape, the level and the width."""
+    if not _TILE.fullmatch(path):
+        return False
+    try:
+        parse_path(path)
+    except ProofError:
+        return False
+    return True
+
+
 async def tile(call: Call) -> Response:
     """A tile or an entry bundle, below the published size."""
     path = "tile/" + call.path_text("path")
-    content = await call.rooms.tile(path) if _TILE.fullmatch(path) else None
+    content = await call.rooms.tile(path) if _is_tile(path) else None
     if content is None:
         raise NotFound("there is no such tile")
     return _cached(call, content, "application/octet-stream", _FOREVER)

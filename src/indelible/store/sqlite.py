@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -68,12 +69,16 @@ def connect(path: Path, *, read_only: bool = False) -> DurableLink:
     mode = "ro" if read_only else "rwc"
     quoted = path.as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
+        if not read_only:  # its rollback journal gets the same mode
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         link = sqlite3.connect(
             f"file:{quoted}?mode={mode}", uri=True, check_same_thread=False,
             timeout=BUSY_SECONDS, isolation_level=None, factory=DurableLink,
         )
     except sqlite3.OperationalError as error:
         raise _translated(error, str(path)) from error
+    except OSError as error:
+        raise StoreFailed(f"{path}: {error.strerror}") from error
     link.name = str(path)
     if read_only:
         return _readable(link, path)
