@@ -137,9 +137,9 @@ CASES = [
     Case("lie-with-tiles-no-kept", no_memory(evidence(0, lie(1700), tiles=True)), "tampered",
          (0, 6299), "ids", "forked"),
     # In the journal there are no tile hashes yet.
-    Case("journal-lie", journal(lie(6123)), "tampered", (5200, 6299), "", "forked"),
-    Case("journal-reorder", journal(swapped(6123)), "tampered", (5200, 6299), "", "forked"),
-    Case("journal-duplicate", journal(duplicated(6123)), "tampered", (5200, 6299), "", "forked"),
+    Case("journal-lie", journal(lie(6123)), "tampered", (5200, 6299), "journal", "forked"),
+    Case("journal-reorder", journal(swapped(6123)), "tampered", (5200, 6299), "journal", "forked"),
+    Case("journal-duplicate", journal(duplicated(6123)), "tampered", (5200, 6299), "journal", "forked"),
     Case("journal-cut-1", journal(fewer(1)), "truncated", (6299, 6299), "journal", "rolled_back"),
     Case("journal-cut-255", journal(fewer(255)), "truncated", (6045, 6299), "journal",
          "rolled_back"),

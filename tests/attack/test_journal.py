@@ -117,7 +117,7 @@ CASES = [
     Case("duplicate-end", edited(lambda r: r.append(r[3])), "tampered", (6300, 6300), "journal",
          "damaged"),
     Case("insert-of-another-file", inserted, "tampered", (6100, 6100), "journal", "damaged"),
-    Case("replace-by-another-file's", moved_in, "tampered", record(1), "journal", "damaged"),
+    Case("replace-from-another-file", moved_in, "tampered", record(1), "journal", "damaged"),
     Case("append-bytes", lambda p: frames(p).path.open("ab").write(b"x" * 300), "tampered",
          (6300, 6300), "journal", "damaged"),
     Case("cut-255-bytes", shortened(255), "truncated", record(3), "journal", "damaged"),

@@ -48,6 +48,7 @@ class FolderFsck:
         ledger.run(top, advance)
         derived = DerivedFsck(self._paths, self._origin, keyring, problems)
         self._guarded("ids", lambda: derived.ids(ledger.rows))
+        self._guarded("journal", derived.journal_ids)
         if columns:
             self._guarded("columns", lambda: derived.columns(ledger.columns, advance))
         if not problems.found:

@@ -19,6 +19,7 @@ from indelible.base.errors import IndelibleError
 from indelible.base.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
+_GRACE_SECONDS = 10
 
 
 def end_with_parent() -> None:
@@ -37,6 +38,8 @@ def run_role(role: str, place: Place, run: Path, number: int) -> None:
         asyncio.run(run_writer(place, run))
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Told to end together with the writer, they serve it until it hangs up; alone, they end soon.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: signal.alarm(_GRACE_SECONDS) and None)
     if role == "sealer":
         from indelible.app.sealer import SealerProcess
 

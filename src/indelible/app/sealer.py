@@ -189,19 +189,12 @@ class SealerProcess:
                 self._writer.send(wire.Sealed(self._seal_to, self._keeper.tail.start))
                 self._seal_to = None
         if end is None:
-            end = self._old_tail()
+            end = self._keeper.overdue(wall_us(), self._seal_age_us)
         if end is None:
             return None
         segment = self._keeper.take(end)
         self._broadcast(self._keeper.tail.chunks[-1:], list(self._workers.values()))
         return segment
-
-    def _old_tail(self) -> int | None:
-        """The tail's end when its first event has waited for `seal_age`."""
-        tail = self._keeper.tail
-        if not tail.received or wall_us() - tail.received[0] < self._seal_age_us:
-            return None
-        return tail.end
 
     def _sealed(self, row: SegmentRow) -> None:
         self._sealing = None

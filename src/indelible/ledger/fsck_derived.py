@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from indelible.ledger.fsck import KEYS, REINDEX, Problems
+from indelible.ledger.fsck import BACKUP, KEYS, REINDEX, Problems
+from indelible.ledger.journal import MARK, journal_files
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.reader import LedgerReader
 from indelible.ledger.reindex import id_record
 from indelible.ledger.scan import BROKEN, describe
+from indelible.ledger.scan_journal import JournalScan
 from indelible.ledger.seal import column_file_of
-from indelible.ledger.seen import Seen, differences
+from indelible.ledger.seen import Fingerprints, Seen, differences
 from indelible.ledger.seen import problems as index_problems
 from indelible.store.column_file import read_column_tables
 from indelible.store.columns import table_of
@@ -98,6 +100,26 @@ class DerivedFsck:
         finally:
             reader.close()
             manifest.close()
+
+    def journal_ids(self) -> None:
+        """The id marks that stand beside the bodies in journal records."""
+        secret = self._keyring.newest(SEEN)
+        prints = Fingerprints(secret)
+        for path in journal_files(self._paths.journal):
+            try:
+                scan = JournalScan(path, self._origin, self._keyring)
+            except BROKEN:
+                continue  # named already
+            try:
+                for one in scan.records():
+                    for index, body in enumerate(one.bodies, one.first):
+                        at = (index - one.first) * MARK
+                        due = id_record(prints, index, body)
+                        if one.marks[at : at + MARK] != (due[:MARK] if due else bytes(MARK)):
+                            text = f"{path.name}: the id mark of event {index} is not its body's"
+                            self.problems.add("journal", path.name, text, BACKUP, index, index)
+            finally:
+                scan.close()
 
     # --- columns
 

@@ -54,6 +54,11 @@ class Keeper:
         end = (self.tail.start // SEGMENT_EVENTS + 1) * SEGMENT_EVENTS
         return end if self.tail.end >= end else None
 
+    def overdue(self, now_us: int, age_us: int) -> int | None:
+        """The tail's end, when its first event was received `age_us` ago or earlier."""
+        received = self.tail.received
+        return self.tail.end if received and now_us - received[0] >= age_us else None
+
     def take(self, end: int) -> Segment:
         """The next segment, ready to be sealed."""
         return take_segment(self.tail, end)

@@ -22,9 +22,8 @@ import pyarrow as pa
 
 from indelible.base.errors import Damaged
 from indelible.base.files import fsync_folder, make_folder, write_durably
-from indelible.base.limits import TILE_EVENTS
+from indelible.base.limits import COMPACT_EVENTS, TILE_EVENTS
 from indelible.base.random import random_id
-from indelible.ledger.compact import GROUP_EVENTS
 from indelible.ledger.kernel import head_of, leaves_of
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.reader import LedgerReader
@@ -219,7 +218,7 @@ def _groups(rows: list[SegmentRow]) -> Iterator[list[SegmentRow]]:
     """Segments whose columns go into one file, as compaction would have it."""
     group: list[SegmentRow] = []
     for row in rows:
-        if group and group[0].first // GROUP_EVENTS != row.first // GROUP_EVENTS:
+        if group and group[0].first // COMPACT_EVENTS != row.first // COMPACT_EVENTS:
             yield group
             group = []
         group.append(row)

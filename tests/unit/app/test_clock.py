@@ -1,4 +1,4 @@
-"""A stepped clock is an event, never a step in the log; a jump of more than a day waits for a yes."""
+"""A stepped clock is an event, never a step in the log; a jump over a day waits for a yes."""
 
 from __future__ import annotations
 

@@ -335,7 +335,6 @@ def test_columns_whose_keys_went_with_a_compaction_are_made_again(
 ) -> None:
     copy = back_up(kept)
     monkeypatch.setattr(compact, "SMALL_FILES", 1)
-    monkeypatch.setattr(compact, "GRACE_US", 0)
 
     async def merge(ledger: LocalLedger) -> None:
         await ledger.rooms.seal()
