@@ -139,7 +139,8 @@ CASES = [
     # In the journal there are no tile hashes yet.
     Case("journal-lie", journal(lie(6123)), "tampered", (5200, 6299), "journal", "forked"),
     Case("journal-reorder", journal(swapped(6123)), "tampered", (5200, 6299), "journal", "forked"),
-    Case("journal-duplicate", journal(duplicated(6123)), "tampered", (5200, 6299), "journal", "forked"),
+    Case("journal-duplicate", journal(duplicated(6123)), "tampered", (5200, 6299), "journal",
+         "forked"),
     Case("journal-cut-1", journal(fewer(1)), "truncated", (6299, 6299), "journal", "rolled_back"),
     Case("journal-cut-255", journal(fewer(255)), "truncated", (6045, 6299), "journal",
          "rolled_back"),
@@ -157,6 +158,25 @@ def test_forgery_without_the_signing_key_is_named(
     layout: Layout, tmp_path: Path, case: Case
 ) -> None:
     attacked(layout.now, tmp_path / "copy", case)
+
+
+@pytest.mark.parametrize(
+    ("attack", "index"),
+    [
+        (evidence(0, lie(1700)), 1700),
+        (no_memory(evidence(0, lie(1700), tiles=True)), 1700),
+        (evidence(3000, lie(5150)), 5150),
+        (journal(lie(6123)), 6123),
+    ],
+    ids=["evidence", "evidence-and-tiles", "unsealed-edge", "journal"],
+)
+def test_id_index_narrows_a_forgery_to_the_event(
+    layout: Layout, tmp_path: Path, attack: Callable[[Place], None], index: int
+) -> None:
+    place = copy_ledger(layout.now, tmp_path / "copy")
+    attack(place)
+    found = [p for p in judge(place).checked.problems if p.area in ("ids", "journal")]
+    assert [(p.first, p.last) for p in found] == [(index, index)]
 
 
 # --- with signing keys

@@ -100,15 +100,23 @@ class _Apply(ast.NodeTransformer):
                 self.line, self.change = getattr(node, "lineno", 0), change
                 return ast.copy_location(ast.Pass() if new is None else new, node)
             self.seen += 1
-        if isinstance(node, ast.arg) or self._annotation(node):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            # types and options of a declaration decide nothing
+            node.body = [self._statement(one) for one in node.body]
+            return node
+        if isinstance(node, ast.AnnAssign):
+            if node.value is not None:
+                value = self.visit(node.value)
+                assert isinstance(value, ast.expr)
+                node.value = value
             return node
         found: ast.AST = self.generic_visit(node)
         return found
 
-    @staticmethod
-    def _annotation(node: ast.AST) -> bool:
-        """Type aliases and the like decide nothing."""
-        return isinstance(node, ast.AnnAssign) and node.value is None
+    def _statement(self, node: ast.stmt) -> ast.stmt:
+        found = self.visit(node)
+        assert isinstance(found, ast.stmt)
+        return found
 
 
 def mutants_of(module: str) -> Iterator[Mutant]:

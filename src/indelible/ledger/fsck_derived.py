@@ -133,7 +133,7 @@ class DerivedFsck:
                     count += 1
                     if count <= _SHOWN:
                         self.problems.add(
-                            "columns", row.file, wrong.text, REINDEX, wrong.index, wrong.index
+                            "columns", row.file, wrong.text, REINDEX, wrong.event, wrong.event
                         )
             except BROKEN as error:
                 text, last = describe(error, row.file), row.end - 1
@@ -163,7 +163,7 @@ class DerivedFsck:
 class Wrong(NamedTuple):
     """A row of a column file that is not what evidence says."""
 
-    index: int
+    event: int
     text: str
 
 

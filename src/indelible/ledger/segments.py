@@ -55,10 +55,10 @@ class Segments:
             for row in named:
                 if row.first <= at < row.end and row not in self.rows:
                     return row
-        row = self._file_at(at)
-        if row is not None and not self.trouble:
-            self.unnamed.append(row)
-        return row
+        found = self._file_at(at)
+        if found is not None and not self.trouble:
+            self.unnamed.append(found)
+        return found
 
     def _by_files(self) -> list[SegmentRow]:
         found: list[SegmentRow] = []
