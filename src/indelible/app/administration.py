@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from indelible.app.core import OVERLAP_US, Core
-from indelible.app.recovery_file import write_recovery
+from indelible.app.recovery_file import recovery_path, write_recovery
 from indelible.app.serve import SETTINGS
 from indelible.base.clock import rfc3339, wall_us
 from indelible.base.errors import EXIT_DAMAGED, BadRequest, IndelibleError
@@ -78,8 +78,14 @@ async def rotate(core: Core, what: str) -> bytes:
     if what != "data":
         raise BadRequest(f"{what!r} is not a key; say signing or data", field="what")
     keyring = core.ledger.keyring
-    secret = await asyncio.to_thread(keyring.rotate_master)
-    path = await asyncio.to_thread(write_recovery, keyring.folder, keyring.origin, secret)
+    path = recovery_path(keyring.folder)
+    fresh = path.with_name(f"{path.name}.next")
+
+    def keep(secret: bytes) -> None:
+        write_recovery(fresh, keyring.origin, secret)
+
+    await asyncio.to_thread(keyring.rotate_master, keep)
+    await asyncio.to_thread(os.replace, fresh, path)
     await core.own(own_record("event", "indelible.key.rotate", {"what": "data"}, "update"))
     return msgspec.json.encode({"what": "data", "recovery_file": str(path)})
 

@@ -17,7 +17,7 @@ import msgspec
 from indelible.app.copying import built_beside, is_free, write_settings
 from indelible.app.core import OWN_VIA
 from indelible.app.local import LocalLedger
-from indelible.app.recovery_file import write_recovery
+from indelible.app.recovery_file import recovery_path, write_recovery
 from indelible.base.errors import BadRequest
 from indelible.base.files import write_durably
 from indelible.base.settings import check_origin, default_keys, default_state
@@ -87,7 +87,7 @@ def begin_next(closing: Closing) -> Next:
     register.close_origin()
     register.close()
     keyring, secret = Keyring.create(new.keys, new.origin)
-    write_recovery(new.keys, new.origin, secret)
+    write_recovery(recovery_path(new.keys), new.origin, secret)
     with built_beside(new.data) as build:
         _copy_meta(closing.data / "meta.sqlite", build / "meta.sqlite")
         write_settings(

@@ -153,18 +153,19 @@ class FolderFsck:
         return size > 0
 
     def _vkeys(self, keyring: Keyring) -> None:
-        """The public keys beside the data must be the log's own."""
+        """The public keys beside the data must be the log's own; in a backup they may be former."""
         try:
-            lines = LogKeys(self._origin, keyring).vkeys()
+            keys = LogKeys(self._origin, keyring)
         except BROKEN:
             return  # named already
-        for name, line in lines.items():
+        own = {key.format() for key in keys.verifier_keys()}
+        for name, line in keys.vkeys().items():
             path = self._place.data / name
             try:
                 found = path.read_text("utf-8").strip()
             except (OSError, ValueError):
                 found = ""
-            if found != line:
+            if found not in own:
                 text = "is not the log's public key" if found else "is missing"
                 remedy = f"Write it again from `indelible keys show`: {line[:60]}..."
                 self.problems.add("vkey", name, text, remedy)

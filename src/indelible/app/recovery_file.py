@@ -8,9 +8,13 @@ from indelible.base.errors import IndelibleError
 from indelible.base.files import write_durably
 
 
-def write_recovery(keys: Path, origin: str, secret: bytes) -> Path:
-    """Write the recovery file beside the keyring's folder."""
-    path = keys.parent / f"{keys.name}.recovery"
+def recovery_path(keys: Path) -> Path:
+    """Where the recovery file of a keyring's folder is written."""
+    return keys.parent / f"{keys.name}.recovery"
+
+
+def write_recovery(path: Path, origin: str, secret: bytes) -> Path:
+    """Write a recovery file."""
     text = (
         f"Indelible recovery file for the log {origin}\n"
         "Whoever holds this and a copy of the keyring can read every event. Keep it elsewhere.\n"

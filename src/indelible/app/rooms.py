@@ -67,6 +67,7 @@ class LiveRooms:
     def __init__(self, core: Core, engine: Engine) -> None:
         self._core, self._engine = core, engine
         self._tailing = asyncio.Semaphore(2)  # of 4 threads: tails leave some to other reads
+        self._bundling = asyncio.Semaphore(1)  # one is held in memory whole
 
     @property
     def meta(self) -> Meta:
@@ -172,7 +173,8 @@ class LiveRooms:
                 if await self._thread(self._visible, index, scope) is None:
                     raise NotFound(f"there is no event {index}")
         await self._await_checkpoint(indexes[-1])
-        return await self._thread(self._core.prover.bundle, indexes, whole)
+        async with self._bundling:
+            return await self._thread(self._core.prover.bundle, indexes, whole)
 
     async def tail(
         self, from_index: int, scope: Predicate

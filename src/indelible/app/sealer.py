@@ -25,6 +25,7 @@ from indelible.ledger.tail import Chunk
 from indelible.store.manifest import Manifest, SegmentRow
 
 PARTIAL_SECONDS = 0.5
+TELL_SECONDS = 0.2  # a checkpoint is due once a second; a root for every batch would be waste
 
 
 class SealerProcess:
@@ -48,7 +49,7 @@ class SealerProcess:
         self._listener.listen(16)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._durable = Durable(self._keeper.tail.end, "", 0)
-        self._told = -1
+        self._told, self._told_at = -1, 0.0
         self._partial_at = 0.0
         self._flush = False
         self._seal_to: int | None = None
@@ -126,9 +127,9 @@ class SealerProcess:
         return behind
 
     def _tell(self) -> None:
-        size = self._keeper.tail.end
-        if size != self._told:
-            self._told = size
+        size, now = self._keeper.tail.end, monotonic()
+        if size != self._told and now - self._told_at >= TELL_SECONDS:
+            self._told, self._told_at = size, now
             self._writer.send(wire.Checked(*self._keeper.checked()))
 
     def _columns(self, behind: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from indelible.app.local import LocalLedger
-from indelible.app.recovery_file import write_recovery
+from indelible.app.recovery_file import recovery_path, write_recovery
 from indelible.base.errors import IndelibleError
 from indelible.base.files import make_folder, write_durably
 from indelible.base.settings import (
@@ -58,7 +58,7 @@ def init_ledger(
     keyring.close()
     Register.create(state, origin, 0, EMPTY_ROOT).close()
     write_initial(data / FILE_NAME, origin=origin, keys=keys, state=state)
-    recovery = write_recovery(keys, origin, secret)
+    recovery = write_recovery(recovery_path(keys), origin, secret)
     vkeys = asyncio.run(_first(data))
     for name, line in vkeys.items():
         write_durably(data / name, f"{line}\n".encode(), mode=0o644)

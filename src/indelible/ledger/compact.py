@@ -1,7 +1,7 @@
 """Compaction: small column files become files of half a million rows. Evidence is never touched.
 
-A group is the column files of 524,288 consecutive indexes (8 full segments). A whole group is
-merged into one file; in the group still growing, more than 16 files (early seals) are merged too.
+A group is the column files of COMPACT_EVENTS consecutive indexes (8 full segments). A whole
+group is merged into one file; in the growing one, more than 16 files (early seals) are merged too.
 The replaced files stay for `GRACE_US`, because a search may still read them.
 """
 

@@ -58,7 +58,7 @@ class DerivedFsck:
         if count > _SHOWN:
             self.problems.notes.append(f"ids: {count - _SHOWN} more events are told wrongly")
         extra = seen.stored - self._with_id
-        if extra > 0 and not count:
+        if extra > 0 and not count and seen.sealed_end == sealed:  # beyond: of an interrupted seal
             self.problems.add("ids", "", f"it holds {extra} ids that no event bears", REINDEX)
 
     def _wrong_ids(self, seen: Seen, rows: list[SegmentRow]) -> Iterator[tuple[str, int]]:

@@ -271,4 +271,4 @@ class TornTail(Damaged):
 
 def journal_files(folder: Path) -> list[Path]:
     """The journal files of a ledger, by first index."""
-    return sorted(folder.glob(f"*{SUFFIX}"))
+    return sorted(folder.glob(f"[!.]*{SUFFIX}"))

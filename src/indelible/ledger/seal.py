@@ -183,11 +183,11 @@ def sweep_unnamed(paths: LedgerPaths, manifest: Manifest, keyring: Keyring) -> l
     named = {row.file for row in manifest.segments()} | {row.file for row in manifest.columns()}
     named |= {file for file, _ in manifest.obsolete(1 << 62)}
     gone: list[str] = []
-    for path in paths.evidence.glob(f"*{EVIDENCE_SUFFIX}"):
+    for path in paths.evidence.glob(f"[!.]*{EVIDENCE_SUFFIX}"):
         if path.name not in named and int(path.name.split("-")[0]) >= end:
             path.unlink()
             gone.append(path.name)
-    for path in paths.columns.glob(f"*{COLUMNS_SUFFIX}"):
+    for path in paths.columns.glob(f"[!.]*{COLUMNS_SUFFIX}"):
         if path.name not in named:
             path.unlink()
             gone.append(path.name)

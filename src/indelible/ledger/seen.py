@@ -241,7 +241,7 @@ def open_runs(folder: Path, secret: bytes, held: dict[Path, Run] | None = None) 
     """The runs that count, oldest first; those in `held` are not opened again."""
     held = held or {}
     while True:
-        chain, _ = _chain(list(folder.glob(f"*{SUFFIX}")))
+        chain, _ = _chain(list(folder.glob(f"[!.]*{SUFFIX}")))
         try:
             return [held.get(path) or Run(path, secret) for path in chain]
         except FileNotFoundError:
@@ -297,7 +297,7 @@ def compact(folder: Path, secret: bytes) -> Path | None:
 
 def sweep(folder: Path) -> int:
     """Remove replaced runs and unfinished files; only after the writer has reloaded."""
-    _, covered = _chain(list(folder.glob(f"*{SUFFIX}")))
+    _, covered = _chain(list(folder.glob(f"[!.]*{SUFFIX}")))
     for path in covered:
         path.unlink(missing_ok=True)
     count = sweep_temporary(folder) + len(covered)

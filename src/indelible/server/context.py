@@ -25,6 +25,7 @@ from indelible.server.rooms import Rooms
 
 T = TypeVar("T")
 _APART_BYTES = 1 << 20  # a thousand events take milliseconds; more would make everybody wait
+_APART_LINES = 8_192  # even the shortest lines take long when each is refused with its reason
 
 
 class Bucket:
@@ -88,7 +89,7 @@ class Context:
 
         Raises what `parse` raises, and Busy when too many bytes wait to be read.
         """
-        if len(body) <= _APART_BYTES:
+        if len(body) <= _APART_BYTES and body.count(b"\n") <= _APART_LINES:
             return parse(body, *more)
         self.reading.take(len(body))
         try:

@@ -16,6 +16,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -235,22 +236,29 @@ class Keyring:
             rows = self._db.execute("SELECT id, file FROM keys WHERE wrapped IS NOT NULL")
             return [str(key_id) for key_id, file in rows if file in files]
 
-    def rotate_master(self) -> bytes:
-        """Wrap every key under a new master key; returns a new recovery secret.
+    def rotate_master(self, keep: Callable[[bytes], None]) -> None:
+        """Wrap every key under a new master key.
 
-        Order: the new master as `master.next`, the rows with its mark in one transaction, then the
-        names. A crash in between leaves both masters, and the mark tells which one counts; other
-        processes notice the mark.
+        `keep` is given the new recovery secret before anything counts, and MUST make it durable: a
+        crash right after would otherwise leave a keyring that no recovery file opens.
+
+        Order: what an interrupted rotation left is finished or dropped; the new master as
+        `master.next`; the rows with its mark in one transaction; then the names. A crash in between
+        leaves both masters, and the mark tells which one counts; other processes notice the mark.
+        All of it but the names happens inside the transaction, so that two rotations cannot mix.
         """
         secret, master = random_bytes(32), random_bytes(32)
         fresh = AESGCM(master)
-        write_durably(self.folder / "master.next", master)
-        write_durably(
-            self.folder / "master.sealed.next", _seal_master(secret, master, self.origin)
-        )
         with self._lock:
             self._db.execute("BEGIN EXCLUSIVE")
             try:
+                self._follow_rotation()
+                self._finish_rotation()
+                write_durably(self.folder / "master.next", master)
+                write_durably(
+                    self.folder / "master.sealed.next", _seal_master(secret, master, self.origin)
+                )
+                keep(secret)
                 self._wrap_all(fresh)
                 self._db.execute(
                     "UPDATE about SET value=? WHERE name='master'", (master_mark(master),)
@@ -260,10 +268,25 @@ class Keyring:
                 raise
             self._db.execute("COMMIT")
             self._master, self._mark = fresh, master_mark(master)
-        os.replace(self.folder / "master.next", self.folder / "master.key")
-        os.replace(self.folder / "master.sealed.next", self.folder / "master.sealed")
+            self._finish_rotation()
+
+    def _finish_rotation(self) -> None:
+        """Give `master.next` its name if the rows are wrapped under it; else drop it.
+
+        The sealed one goes first: once `master.next` is gone, nothing is left to finish.
+        """
+        fresh = self.folder / "master.next"
+        try:
+            counts = master_mark(fresh.read_bytes()) == self._mark
+        except FileNotFoundError:
+            return
+        sealed = self.folder / "master.sealed.next"
+        for path, name in ((sealed, "master.sealed"), (fresh, "master.key")):
+            if not counts:
+                path.unlink(missing_ok=True)
+            elif path.exists():
+                os.replace(path, self.folder / name)
         fsync_folder(self.folder)
-        return secret
 
     def _wrap_all(self, fresh: AESGCM) -> None:
         rows = self._db.execute(
