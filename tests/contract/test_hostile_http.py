@@ -17,6 +17,8 @@ import httpx2
 import msgspec
 import pytest
 import zstandard
+
+from indelible.base.limits import EXPORT_STREAMS
 from support.served import Place, Server
 
 GOOD = b'{"action":"a.read","actor":{"type":"user","id":"x"},"target":{"type":"t","id":"i"}}'
@@ -98,7 +100,8 @@ UNKNOWN = [
 def test_a_stranger_learns_nothing_but_that_a_token_is_needed(
     server: Server, method: str, path: str
 ) -> None:
-    answer = raw(server, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = raw(server, head.encode())
     assert status_of(answer) == 401
     assert server.place.origin.encode() not in answer
     assert str(server.place.root).encode() not in answer
@@ -385,13 +388,14 @@ def test_no_parameter_reaches_the_engine_as_code(
 def test_exports_that_nobody_reads_keep_no_search_waiting(
     server: Server, writer: httpx2.Client, reader: httpx2.Client
 ) -> None:
-    rows = [{**msgspec.json.decode(GOOD), "data": "x" * 12_000} for _ in range(1_000)]
-    for _ in range(3):
+    rows = [{**msgspec.json.decode(GOOD), "data": "x" * 24_000} for _ in range(600)]
+    for _ in range(8):  # more than the buffers on the way take
         assert writer.post("/v1/events", json=rows).status_code == 200
-    head = f"GET /v1/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.place.tokens['reader']}"
+    token = server.place.tokens["reader"]
+    head = f"GET /v1/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}"
     stalled = []
     try:
-        for _ in range(4):
+        for _ in range(EXPORT_STREAMS):
             connection = socket.socket()
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             connection.connect(("127.0.0.1", server.port))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+
 from support.ledgers import all_bodies, decoded
 from support.served import Place, Server
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.routing import Match
 from starlette.routing import Route as PathRoute
 from starlette.types import Receive, Scope, Send
@@ -26,6 +27,15 @@ from indelible.server.rooms import Rooms
 from indelible.server.table import POST_EVENTS, ROUTES
 
 _IDLE_LOOK_SECONDS = 0.01
+
+
+class _Rest(PathConvertor):
+    """The rest of a path, whatever characters a name has; line ends too."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("path", _Rest())
 
 
 class Application:
