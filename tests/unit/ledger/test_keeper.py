@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.opened import create, open_ledger, work
 
 from indelible.base.errors import Damaged
 from indelible.ledger import compact as compact_module
@@ -13,6 +12,7 @@ from indelible.ledger.keeper import Keeper
 from indelible.ledger.open import Ledger, drop_sealed_journals
 from indelible.ledger.seal import column_file_of
 from indelible.store.column_file import read_column_tables
+from support.opened import create, open_ledger, work
 
 
 @pytest.fixture
