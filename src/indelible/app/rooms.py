@@ -37,6 +37,8 @@ from indelible.store.meta import Meta
 T = TypeVar("T")
 _TAIL_BATCH = 500
 _TAIL_SECONDS = 10.0
+_LOOK_SECONDS = 0.2
+_LOOK_BYTES = 1 << 22
 _EMPTY = SubmitResult(indexes=())
 
 
@@ -186,8 +188,7 @@ class LiveRooms:
             if at < size:
                 end = min(size, at + _TAIL_BATCH)
                 async with self._tailing:
-                    found = await self._thread(self._matching, at, end, scope)
-                at = end
+                    found, at = await self._thread(self._matching, at, end, scope)
                 yield found
                 continue
             try:
@@ -196,13 +197,21 @@ class LiveRooms:
             except TimeoutError:
                 yield []
 
-    def _matching(self, first: int, end: int, scope: Predicate) -> list[tuple[int, bytes]]:
-        return [
-            (start + at, body)
-            for start, bodies, _ in self._core.ledger.reader.spans(first, end)
-            for at, body in enumerate(bodies)
-            if scope == EVERYTHING or matches(scope, start + at, read_body(body))
-        ]
+    def _matching(
+        self, first: int, end: int, scope: Predicate
+    ) -> tuple[list[tuple[int, bytes]], int]:
+        """What matches, and how far it looked: a slow predicate gives way to others."""
+        until = monotonic() + _LOOK_SECONDS
+        found: list[tuple[int, bytes]] = []
+        size = 0
+        for start, bodies, _ in self._core.ledger.reader.spans(first, end):
+            for index, body in enumerate(bodies, start):
+                if scope == EVERYTHING or matches(scope, index, read_body(body)):
+                    found.append((index, body))
+                    size += len(body)
+                if size > _LOOK_BYTES or monotonic() > until:
+                    return found, index + 1
+        return found, end
 
     # --- the log's own face
 

@@ -59,7 +59,9 @@ def _encode(bodies: list[bytes], marks: bytes) -> bytes:
 
 
 def _decode(first: int, content: bytes) -> Batch:
+    invariant(len(content) >= 4, "a journal record without a count")
     (count,) = struct.unpack_from(">I", content)
+    invariant(4 + (4 + MARK) * count <= len(content), "a journal record counts more than it holds")
     lengths = struct.unpack_from(f">{count}I", content, 4)
     at = 4 + 4 * count
     marks = content[at : at + MARK * count]
@@ -75,6 +77,16 @@ def _decode(first: int, content: bytes) -> Batch:
 def file_name(first: int, file_id: str) -> str:
     """Names sort by first index."""
     return f"{first:020d}-{file_id}{SUFFIX}"
+
+
+def header_bytes(origin: str, path: Path) -> int:
+    """How long the header of the journal file of this name is: key ids have a fixed length."""
+    first, _, file_id = path.name.removesuffix(SUFFIX).partition("-")
+    key = "0" * len(random_id())
+    header = Header(
+        format=FORMAT, origin=origin, file=file_id, first=int(first), key=key, salt_key=key
+    )
+    return len(header.encode())
 
 
 class NewJournal(NamedTuple):

@@ -24,7 +24,7 @@ from indelible.base.files import (
     sweep_temporary,
     write_durably,
 )
-from indelible.ledger.journal import MARK, JournalReader, TornTail, journal_files
+from indelible.ledger.journal import MARK, JournalReader, TornTail, header_bytes, journal_files
 from indelible.ledger.kernel import SaltStream, head_of, leaves_of, received_of_head
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.publish import LogKeys, Publisher, check_note
@@ -157,10 +157,12 @@ class Ledger:
         )
 
     def _headless(self, path: Path, sealed: int) -> bool:
-        """A crash between creating a journal file and its header leaves no whole header."""
-        content = path.read_bytes()
-        length = int.from_bytes(content[:2], "big")
-        return len(content) < 2 + length and int(path.name.split("-")[0]) >= sealed
+        """A crash between creating a journal file and its header leaves less than a header.
+
+        Decided by the file's size alone: what stands in a damaged header says nothing.
+        """
+        whole = header_bytes(self.origin, path)
+        return path.stat().st_size < whole and int(path.name.split("-")[0]) >= sealed
 
     def _last_sealed_received(self, sealed: int) -> int:
         return self.reader.segments[-1].received_max if sealed else 0

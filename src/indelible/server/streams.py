@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+_PIECE_BYTES = 1 << 18  # the server holds a few pieces for a slow reader, whatever they weigh
+
 
 class Stream(Response):
     """Streams `chunks`; `done` is called once when it ends, however it ends.
@@ -57,7 +59,9 @@ class Stream(Response):
             }
         )
         async for chunk in self._chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            for at in range(0, len(chunk), _PIECE_BYTES):
+                piece = chunk[at : at + _PIECE_BYTES]
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
