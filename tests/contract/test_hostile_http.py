@@ -385,12 +385,24 @@ def test_no_parameter_reaches_the_engine_as_code(
     assert "duckdb" not in answer.text.lower()
 
 
-def test_exports_that_nobody_reads_keep_no_search_waiting(
-    server: Server, writer: httpx2.Client, reader: httpx2.Client
-) -> None:
-    rows = [{**msgspec.json.decode(GOOD), "data": "x" * 24_000} for _ in range(600)]
-    for _ in range(8):  # more than the buffers on the way take
+@pytest.fixture(scope="module")
+def burst(writer: httpx2.Client) -> int:
+    """How many large events were sent at once, more than the buffers of a connection take."""
+    large = {"target": {"type": "t", "id": "burst"}, "data": "x" * 24_000}
+    rows = [{**msgspec.json.decode(GOOD), **large} for _ in range(600)]
+    for _ in range(8):
         assert writer.post("/v1/events", json=rows).status_code == 200
+    return 8 * len(rows)
+
+
+def test_an_export_behind_a_burst_leaves_nothing_out(reader: httpx2.Client, burst: int) -> None:
+    answer = reader.get("/v1/export", params={"q": "target:burst kind:event action:a.read"})
+    assert answer.content.count(b"\n") == burst
+
+
+def test_exports_that_nobody_reads_keep_no_search_waiting(
+    server: Server, reader: httpx2.Client, burst: int
+) -> None:
     token = server.place.tokens["reader"]
     head = f"GET /v1/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}"
     stalled = []

@@ -13,13 +13,14 @@ import pyarrow as pa
 from indelible.app import wire
 from indelible.app.corpus import LiveCorpus, service_over
 from indelible.app.place import Place
-from indelible.base.errors import IndelibleError
+from indelible.base.errors import Busy, IndelibleError
 from indelible.base.limits import QUERY_QUEUE
 from indelible.ledger.tail import Chunk
 from indelible.query.service import raise_if_error
 from indelible.store.manifest import Manifest
 
 FRESH_SECONDS = 1.0
+WHOLE_SECONDS = 30.0
 
 
 class WorkerProcess:
@@ -85,7 +86,10 @@ class WorkerProcess:
             if self._corpus.size < ask.size:
                 with self._feed_lock:
                     self._feed.send(wire.Flush(ask.size))
-                self._corpus.wait_for(ask.size, FRESH_SECONDS)
+                whole = ask.op == "export"  # other answers say which size they are true for
+                fresh = self._corpus.wait_for(ask.size, WHOLE_SECONDS if whole else FRESH_SECONDS)
+                if whole and not fresh:
+                    raise Busy("the newest events cannot be exported yet")
             if ask.op == "export":
                 for piece in self._service.export(ask.payload):
                     link.send(wire.Answer(piece, more=True))
