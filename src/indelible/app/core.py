@@ -355,5 +355,7 @@ async def every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
             _log.error("%s: %s", error.code, error.message)
         except OSError as error:
             _log.error("%s: %s", error.filename, error.strerror)
+        except Exception:  # noqa: BLE001 - a beat that ends in silence would be worse
+            _log.exception("a beat failed and goes on")
         await asyncio.sleep(max(0.05, seconds - (monotonic() - began)))
 

@@ -19,7 +19,7 @@ from indelible.ledger.tail import Chunk
 from indelible.query.service import raise_if_error
 from indelible.store.manifest import Manifest
 
-FRESH_SECONDS = 1.0
+FRESH_SECONDS = 5.0
 WHOLE_SECONDS = 30.0
 
 

@@ -96,4 +96,7 @@ async def publish(core: Core, link: SealerLink) -> None:
                 last = began
         except IndelibleError as error:
             _log.error("no checkpoint: %s", error.message)
+        except Exception as error:  # noqa: BLE001 - to grow unsigned in silence is worse
+            _log.exception("no checkpoint")
+            core.stop(f"checkpoints cannot be made: {error!r}")
         await asyncio.sleep(max(0.0, CHECKPOINT_SECONDS - (monotonic() - began)))

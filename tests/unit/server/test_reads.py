@@ -10,8 +10,8 @@ import pytest
 from indelible.base.clock import parse_rfc3339
 from indelible.base.errors import Busy, LedgerStopped
 from indelible.event.predicate import Op, Term
-from indelible.query.model import FacetsAnswer, FacetValue
 from indelible.query.cursor import Position, encode_cursor
+from indelible.query.model import FacetsAnswer, FacetValue
 
 EVENT = b'{"action":"user.login","actor":{"type":"user","id":"ann"}}'
 DAY_US = 86_400_000_000
