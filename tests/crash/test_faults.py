@@ -97,6 +97,7 @@ def inject(root: Path, points: Iterator[tuple[str, int, str]]) -> int:
             "-e", f"inject={call}:error={error}:when={number}",
         )
         assert done.returncode in (0, 1), (run, done.stderr[-3000:])
+        assert not done.stderr.startswith(b"strace:"), (run, done.stderr[-3000:])
         acknowledged.update(done.stdout.decode().split())
         check(place, acknowledged, run)
         count += 1
