@@ -262,9 +262,8 @@ def checkpoints(data: bytes) -> bool:
 
 
 def vkeys(data: bytes) -> bool:
-    """Ledger and verifier agree on key lines; only the verifier takes an id in capitals."""
-    name, plus, rest = data.decode("utf-8", "replace").partition("+")
-    text = name + plus + rest[:8].lower() + rest[8:]
+    """Ledger and verifier agree on key lines; space around one, as in a file, is the verifier's."""
+    text = data.decode("utf-8", "replace").strip()
     return _agree(
         data, lambda _: note.VerifierKey.parse(text), lambda _: outside.Key.parse(text)
     )

@@ -79,7 +79,7 @@ class Key:
         if len(data) - 1 != _PUBLIC_BYTES[data[0]]:
             raise UsageProblem(f"verifier key of {name!r}: {len(data) - 1} bytes of key material")
         key = cls(name, data[0], data[1:])
-        if not re.fullmatch("[0-9a-fA-F]{8}", key_id) or bytes.fromhex(key_id) != key.id:
+        if not re.fullmatch("[0-9a-f]{8}", key_id) or bytes.fromhex(key_id) != key.id:
             raise UsageProblem(f"verifier key of {name!r}: its id is {key.id.hex()}, not {key_id}")
         return key
 
