@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -115,9 +115,11 @@ class Core:
         async with self.committed:
             self.committed.notify_all()
 
-    async def write(self, source: Source, via: Via, events: Sequence[Incoming]) -> Written:
+    def write(
+        self, source: Source, via: Via, events: Sequence[Incoming]
+    ) -> Coroutine[object, object, Written]:
         """Make events of a source durable."""
-        return await self.sequencer.submit(Work(source, via, events))
+        return self.sequencer.submit(Work(source, via, events))
 
     async def own(self, record: Own) -> int:
         """Make one record of the ledger's own durable; its index."""

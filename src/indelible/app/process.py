@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import logging
 import os
@@ -33,9 +32,11 @@ def end_with_parent() -> None:
 def run_role(role: str, place: Place, run: Path, number: int) -> None:
     """Run one process to its end."""
     if role == "writer":
+        import uvloop
+
         from indelible.app.writer import run_writer
 
-        asyncio.run(run_writer(place, run))
+        uvloop.run(run_writer(place, run))
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Told to end together with the writer, they serve it until it hangs up; alone, they end soon.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -40,6 +41,11 @@ _TAIL_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
 _LOOK_BYTES = 1 << 22
 _EMPTY = SubmitResult(indexes=())
+
+
+@lru_cache(maxsize=4_096)
+def _via(protocol: str, parser: str, peer: str, tls: str, backfill: bool) -> Via:
+    return Via(protocol=protocol, parser=parser, peer=peer, tls=tls, backfill=backfill)
 
 
 class Engine(Protocol):
@@ -90,9 +96,9 @@ class LiveRooms:
             core.refused(source, submission.rejected)
         if not submission.events:
             return _EMPTY
-        via = Via(
-            protocol=submission.protocol, parser=submission.parser, peer=submission.peer,
-            tls=submission.tls, backfill=submission.backfill,
+        via = _via(
+            submission.protocol, submission.parser, submission.peer, submission.tls,
+            submission.backfill,
         )
         written = await core.write(source, via, submission.events)
         return SubmitResult(

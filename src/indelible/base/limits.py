@@ -63,6 +63,10 @@ WITNESS_SECONDS: Final = 10  # one exchange with a witness, from connecting to t
 WITNESS_ANSWER_BYTES: Final = 65_536  # a cosigned checkpoint, or lines of a witness's keys
 
 # --- server
+CONNECTIONS: Final = 2_048  # open at once; one more is answered 503
+HEAD_BYTES: Final = 65_536  # request line and headers; the query string and a token fit many times
+HEADERS: Final = 100  # of one request; a browser sends thirty
+KEEP_ALIVE_SECONDS: Final = 75  # an idle connection is closed after this; pools expect a minute
 CONTROL_BYTES: Final = 1 << 20  # a request that administers: names, keys, a checkpoint to compare
 QUERY_STRING_BYTES: Final = 16_384  # a query of QUERY_CHARS, percent-encoded, and its options
 HEADER_CHARS: Final = 512  # of a sender's header that is kept (user agent, idempotency key)

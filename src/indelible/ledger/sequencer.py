@@ -67,7 +67,7 @@ class Sequencer:
             raise LedgerStopped(self._writer.stopped or "the ledger is shutting down")
         if not own:
             self._admit()
-        size = sum(len(event.content) for event in work.events)
+        size = sum([len(event.content) for event in work.events])
         answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(work, size, answer))
         self.queued_events += len(work.events)

@@ -237,6 +237,7 @@ class _Encoder:
         self.bodies: list[bytes] = []
         self.heads: list[bytes] = []
         self.marks: list[bytes] = []
+        self._tails: dict[tuple[Source, int], bytes] = {}
         self._now = now_us
         self._received = rfc3339(now_us)
         self._ahead = now_us + AHEAD_SECONDS * MICROS
@@ -247,7 +248,7 @@ class _Encoder:
         indexes: list[int] = []
         duplicates: list[int] = []
         conflicts: dict[int, int] = {}
-        plain = self._tail(work.source, work.via, "event", 0, "", (), None)
+        plain = self._plain(work.source, work.via)
         head = entry_head(KINDS["event"], 0, work.source.number, 0, self._now)
         late = 0 if work.via.backfill else self._late
         bodies, heads, marks = self.bodies, self.heads, self.marks
@@ -291,6 +292,14 @@ class _Encoder:
         self.heads.append(
             entry_head(KINDS[event.kind], 0, work.source.number, event.seq, self._now)
         )
+
+    def _plain(self, source: Source, via: Via) -> bytes:
+        """What ends the body of an event without peculiarities; the same for a whole batch."""
+        found = self._tails.get((source, id(via)))
+        if found is None:
+            found = self._tail(source, via, "event", 0, "", (), None)
+            self._tails[(source, id(via))] = found
+        return found
 
     def _tail(
         self, source: Source, via: Via, kind: str, seq: int, boot: str,

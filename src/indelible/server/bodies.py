@@ -6,7 +6,6 @@ up, in which case nothing is stored and nobody is answered.
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import Iterator
 
@@ -21,6 +20,7 @@ from indelible.base.limits import (
     REQUEST_SECONDS,
 )
 from indelible.server.errors import SlowSender, UnsupportedEncoding
+from indelible.server.patience import Patience
 
 _PARTS = 4096  # members of a gzip stream, frames of a zstd stream
 _GZIP_STEP = 1 << 12  # what follows a member is copied: short steps keep many members cheap
@@ -52,6 +52,7 @@ class Reading:
 async def read_body(
     receive: Receive,
     reading: Reading,
+    patience: Patience,
     limit: int = REQUEST_COMPRESSED_BYTES,
     declared: bytes = b"",
 ) -> bytes | None:
@@ -62,7 +63,7 @@ async def read_body(
     """
     size = _declared(declared, limit)
     try:
-        async with asyncio.timeout(REQUEST_SECONDS):
+        with patience:
             message = await receive()
             if message["type"] != "http.request":
                 return None

@@ -125,6 +125,7 @@ class Call:
         body = await read_body(
             self.request.receive,
             self.context.reading,
+            self.context.patience,
             limit,
             header_of(scope, b"content-length"),
         )

@@ -21,6 +21,7 @@ from indelible.server.bodies import Reading
 from indelible.server.credentials import Tokens, networks
 from indelible.server.errors import TooManyRequests
 from indelible.server.metrics import Metrics
+from indelible.server.patience import Patience
 from indelible.server.rooms import Rooms
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class Context:
         self.trusted = networks(settings.trusted_proxies)
         self.published = Bucket(PUBLISHED_PER_SECOND, PUBLISHED_BURST)
         self.reading = Reading()
+        self.patience = Patience()
         self.draining = asyncio.Event()
         self.verifying: dict[str, asyncio.Task[None]] = {}
         self.tails = Slots("live tails", TAIL_STREAMS)

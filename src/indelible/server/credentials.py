@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from starlette.types import Scope
 
-from indelible.access import Principal, Role, owner, principal_of
+from indelible.access import Permission, Principal, Role, decide, owner, principal_of
 from indelible.base.errors import Unauthenticated
 from indelible.base.random import random_token
 from indelible.store.meta import Meta, secret_hash
@@ -24,12 +24,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Tokens:
-    """The live tokens of `meta`."""
+    """The live tokens of `meta`; `writers` are those that may send events, decided beforehand."""
 
     def __init__(self, meta: Meta) -> None:
         self._meta = meta
         self._local: dict[bytes, Principal] = {}
         self._live: dict[bytes, Principal] = {}
+        self.writers: frozenset[str] = frozenset()
         self.reload()
 
     def reload(self) -> None:
@@ -40,6 +41,9 @@ class Tokens:
         }
         live.update(self._local)
         self._live = live
+        self.writers = frozenset(
+            one.token for one in live.values() if decide(one, Permission.WRITE).allowed
+        )
 
     def local(self) -> str:
         """A token for whoever holds the data folder; it lives in this process only."""

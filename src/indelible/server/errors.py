@@ -11,7 +11,7 @@ import logging
 import msgspec
 from starlette.responses import Response
 
-from indelible.base.errors import BadRequest, IndelibleError
+from indelible.base.errors import BadRequest, IndelibleError, TooLarge
 from indelible.base.random import random_id
 
 logger = logging.getLogger("indelible.server")
@@ -42,6 +42,14 @@ class UnsupportedEncoding(BadRequest):
     code = "unsupported_encoding"
     status = 415
     remedy = "Send JSON or NDJSON, plain or with `Content-Encoding: gzip` or `zstd`."
+
+
+class HeadTooLarge(TooLarge):
+    """The head of a request has too many bytes or too many headers."""
+
+    code = "head_too_large"
+    status = 431
+    remedy = "Send fewer or shorter headers; 100 of them and 65,536 bytes are taken."
 
 
 class TooManyRequests(IndelibleError):

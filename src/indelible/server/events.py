@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope, Send
 
-from indelible.access import Permission, Principal, Resource, decide
+from indelible.access import Permission, Principal, decide
 from indelible.base.clock import monotonic
 from indelible.base.errors import BadRequest, Busy, Forbidden, IndelibleError, Unauthenticated
 from indelible.base.limits import HEADER_CHARS
@@ -43,7 +43,8 @@ class PostEvents:
         # What matters for JSON that no browser renders: each header costs every answer.
         strict = [STRICT_TRANSPORT] if tls else []
         self._headers = [_JSON, NO_STORE, *SECURITY_HEADERS[:2], *strict]
-        self._tls = tls_name(context)
+        self._mutual = context.settings.tls_client_ca is not None
+        self._tls = "server" if tls else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
@@ -84,7 +85,9 @@ class PostEvents:
         receipts = _wants_receipts(scope["query_string"])
         key = check_key(key_header.decode("latin-1")) if key_header else ""
         try:
-            body = await read_body(receive, context.reading, declared=length)
+            body = await read_body(
+                receive, context.reading, context.patience, declared=length
+            )
             if body is None:
                 return None
             plain = unpack(body, encoding) if encoding else body
@@ -106,7 +109,7 @@ class PostEvents:
             protocol="http",
             parser=PARSER,
             peer=peer,
-            tls=self._tls,
+            tls=tls_name(context, scope) if self._mutual else self._tls,
             rejected=len(refused),
         )
         return await submit(context, submission, refused, receipts)
@@ -119,7 +122,9 @@ class PostEvents:
             if authorization:
                 await report_refusal(context, scope, None, peer, "credential", error.message)
             raise
-        decision = decide(principal, Permission.WRITE, Resource())
+        if principal.token in context.tokens.writers:
+            return principal
+        decision = decide(principal, Permission.WRITE)
         if not decision.allowed:
             await report_refusal(context, scope, principal, peer, "events", decision.why)
             raise Forbidden(decision.why)
@@ -141,11 +146,12 @@ class PostEvents:
         )
 
 
-def tls_name(context: Context) -> str:
-    """How the transport was protected: nothing, the server's certificate, or both sides'."""
+def tls_name(context: Context, scope: Scope) -> str:
+    """What `via.tls` says: nothing in clear, `server`, or `client` and the certificate's name."""
     if context.settings.tls_cert is None:
         return ""
-    return "server" if context.settings.tls_client_ca is None else "mutual"
+    name = scope.get("extensions", {}).get("tls", {}).get("client_cert_name", "")
+    return f"client {name}"[:HEADER_CHARS] if name else "server"
 
 
 def in_order(left: list[Rejected], right: list[Rejected]) -> list[Rejected]:

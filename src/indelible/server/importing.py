@@ -36,7 +36,7 @@ async def post(call: Call) -> Response:
         protocol="import",
         parser=PARSERS[name].version,
         peer=call.peer,
-        tls=tls_name(call.context),
+        tls=tls_name(call.context, call.request.scope),
         backfill=backfill,
     )
     try:

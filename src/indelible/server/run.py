@@ -8,21 +8,23 @@ first the port is closed, then what is under way is finished, for DRAIN_SECONDS 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.embed import Server
+import uvicorn
 
-from indelible.base.errors import SettingsError, Unreachable
-from indelible.base.limits import DRAIN_SECONDS, REQUEST_SECONDS
+from indelible.base.clock import monotonic
+from indelible.base.errors import SettingsError
+from indelible.base.limits import CONNECTIONS, DRAIN_SECONDS, KEEP_ALIVE_SECONDS
 from indelible.base.settings import Settings
 from indelible.server.application import Application
+from indelible.server.connection import Connection
 
 _BACKLOG = 1024
+_LOOK_TICKS = 10  # a tick lasts a tenth of a second
 
 
 def check_exposure(settings: Settings) -> None:
@@ -48,44 +50,101 @@ def _loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def free_port(host: str, port: int) -> int:
-    """`port`, or any free one for 0; raises SettingsError when nobody could listen there.
-
-    Asked before the server binds, because the server itself would share a port that is taken.
-    """
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens at `port`, or at any free one for 0; raises SettingsError."""
+    host = "127.0.0.1" if host == "localhost" else host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+        found.listen(_BACKLOG)
+    except OSError as error:
+        found.close()
+        raise SettingsError(
+            f"cannot listen on {host} port {port}: {error.strerror}",
+            field="port",
+            remedy="Stop what listens there, or set another port.",
+        ) from error
+    found.setblocking(False)
+    return found
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS 1.3 with the server's certificate, and the clients' where an authority is set.
+
+    Raises SettingsError when a file cannot be read as what it should be.
+    """
+    if settings.tls_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"tls_cert and tls_key cannot be used: {error}", field="tls_cert",
+            remedy="Both are PEM: the certificate with its chain, and its key without password.",
+        ) from error
+    if settings.tls_client_ca is not None:
         try:
-            probe.bind((host, port))
-        except OSError as error:
+            context.load_verify_locations(settings.tls_client_ca)
+        except (OSError, ssl.SSLError) as error:
             raise SettingsError(
-                f"cannot listen on {host} port {port}: {error.strerror}",
-                field="port",
-                remedy="Stop what listens there, or set another port.",
+                f"tls_client_ca cannot be used: {error}", field="tls_client_ca",
+                remedy="Give a PEM file with the certificates of the authorities.",
             ) from error
-        found: int = probe.getsockname()[1]
-        return found
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
-def make_server(app: Application, settings: Settings, port: int) -> Server:
-    """The Granian server for `app`; one runtime thread, requests in the running loop."""
-    return Server(
-        app,
-        address="127.0.0.1" if settings.host == "localhost" else settings.host,
-        port=port,
-        interface=Interfaces.ASGI,
-        runtime_threads=1,
-        http=HTTPModes.auto if settings.tls_cert else HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=REQUEST_SECONDS * 1000),
-        websockets=False,
-        backlog=_BACKLOG,
-        log_enabled=False,
-        log_level=LogLevels.warning,
-        ssl_cert=settings.tls_cert,
-        ssl_key=settings.tls_key,
-        ssl_ca=settings.tls_client_ca,
-        ssl_client_verify=settings.tls_client_ca is not None,
+class _Server(uvicorn.Server):
+    """uvicorn's server in a loop and a process that are not its own."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.open = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the process."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self.open.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second hang up on clients whose requests do not begin."""
+        if counter % _LOOK_TICKS == 0:
+            now = monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.close_overdue(now)
+        return await super().on_tick(counter)
+
+
+def make_server(app: Application, settings: Settings) -> _Server:
+    """The uvicorn server for `app`; requests run in the running loop."""
+    context = tls_context(settings)
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=Connection,
+            ws="none",
+            loop="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            log_level="error",
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            ssl_context_factory=(lambda _config, _default: context) if context else None,
+        )
     )
 
 
@@ -104,43 +163,33 @@ async def serve(
     Raises SettingsError before anything is opened.
     """
     check_exposure(settings)
-    port = free_port(settings.host, settings.port)
-    server = make_server(app, settings, port)
+    server = make_server(app, settings)
+    listener = listen(settings.host, settings.port)
     loop = asyncio.get_running_loop()
-    serving = loop.create_task(server.serve())
+    serving = loop.create_task(server.serve(sockets=[listener]))
     stopping = loop.create_task(stop.wait())
+    opening = loop.create_task(server.open.wait())
     try:
-        await _until_open(settings.host, port, serving)
-        scheme = "https" if settings.tls_cert else "http"
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        started(f"{scheme}://{host}:{port}")
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((serving, opening), return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            scheme = "https" if settings.tls_cert else "http"
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            started(f"{scheme}://{host}:{listener.getsockname()[1]}")
+            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
+        opening.cancel()
         app.context.draining.set()
-        server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
+        server.should_exit = True
         await _drain(app, serving)
     if not serving.cancelled() and (error := serving.exception()) is not None:
         raise error
 
 
-async def _until_open(host: str, port: int, serving: asyncio.Task[None]) -> None:
-    while not serving.done():
-        try:
-            _, writer = await asyncio.open_connection(host, port)
-        except OSError:
-            await asyncio.sleep(0.01)
-            continue
-        writer.close()
-        return
-    serving.result()
-    raise Unreachable("the server ended before it listened")
-
-
 async def _drain(app: Application, serving: asyncio.Task[None]) -> None:
     """Let what is under way finish, for DRAIN_SECONDS at most."""
     try:
-        async with asyncio.timeout(DRAIN_SECONDS):
+        async with asyncio.timeout(DRAIN_SECONDS + 1):
             await app.idle()
             await asyncio.wait((serving,))
     except TimeoutError:

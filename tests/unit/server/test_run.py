@@ -19,8 +19,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.unit.server.fake_rooms import House
 
 from indelible.base.errors import SettingsError
-from indelible.server import bodies
-from indelible.server.run import check_exposure, free_port, serve
+from indelible.server import connection as connections
+from indelible.server import run
+from indelible.server.patience import Patience
+from indelible.server.run import check_exposure, listen, serve
 
 EVENT = b'{"action":"user.login","actor":{"type":"user","id":"ann"}}'
 
@@ -158,9 +160,9 @@ def test_a_sender_that_hangs_up_in_its_body_stores_nothing(house):
 
 
 def test_a_slow_sender_is_answered_408_and_its_neighbours_are_not_kept_waiting(
-    house, monkeypatch
+    house
 ):
-    monkeypatch.setattr(bodies, "REQUEST_SECONDS", 0.3)
+    house.app.context.patience = Patience(0.3, 0.05)
     with serving(house) as (port, _), socket.create_connection(("127.0.0.1", port)) as sock:
         sock.settimeout(20)
         sock.sendall(
@@ -169,6 +171,41 @@ def test_a_slow_sender_is_answered_408_and_its_neighbours_are_not_kept_waiting(
         )
         assert _post(house, port)[0] == 200
         assert sock.recv(64).startswith(b"HTTP/1.1 408")
+
+
+def test_a_client_that_never_ends_its_head_is_hung_up_on(house, monkeypatch):
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.2)
+    with serving(house) as (port, _):
+        for start in (b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "):
+            with socket.create_connection(("127.0.0.1", port)) as sock:
+                sock.settimeout(20)
+                sock.sendall(start)
+                assert sock.recv(64) == b""
+        with socket.create_connection(("127.0.0.1", port)) as sock:  # between two requests too
+            sock.settimeout(20)
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /hea")
+            while sock.recv(4096):
+                pass
+
+
+def test_a_head_beyond_its_bound_is_hung_up_on(house):
+    with serving(house) as (port, _), socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.settimeout(20)
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with pytest.raises(ConnectionError):
+            sock.sendall(b"x" * 65_536 * 1_000)  # 64 MB, had nobody counted
+        assert _post(house, port)[0] == 200
+
+
+def test_connections_beyond_the_bound_are_answered_503(house, monkeypatch):
+    monkeypatch.setattr(run, "CONNECTIONS", 3)
+    with serving(house) as (port, _):
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 503
+        for sock in idle:
+            sock.close()
 
 
 def test_a_tail_whose_client_vanishes_is_closed(house):
@@ -211,7 +248,7 @@ def test_a_port_that_is_taken_is_said_not_shared(house):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(SettingsError, match="cannot listen"):
-            free_port("127.0.0.1", taken.getsockname()[1])
+            listen("127.0.0.1", taken.getsockname()[1])
 
 
 # --- TLS
@@ -298,7 +335,7 @@ def test_a_client_certificate_is_demanded_when_an_authority_is_set(tmp_path, cer
         assert _post(house, port, _tls(certificates, port, client=True))[0] == 200
         with pytest.raises((ssl.SSLError, OSError, http.client.HTTPException)):
             _post(house, port, _tls(certificates, port))
-    assert house.rooms.submissions[0].tls == "mutual"
+    assert house.rooms.submissions[0].tls == "client CN=client"
     house.close()
 
 

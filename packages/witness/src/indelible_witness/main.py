@@ -10,8 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from granian import Granian
-from granian.constants import Interfaces
+import uvicorn
 
 from indelible_verify import Key, UsageProblem
 from indelible_witness.app import FOLDER_VARIABLE, open_witness
@@ -102,17 +101,19 @@ def _serve(options: argparse.Namespace) -> int:
     os.environ[FOLDER_VARIABLE] = str(options.folder.absolute())
     scheme = "http" if options.tls_cert is None else "https"
     print(f"witness on {scheme}://{options.host}:{options.port}", flush=True)
-    Granian(
+    uvicorn.run(
         "indelible_witness.app:from_environment",
-        address=options.host,
-        port=options.port,
-        interface=Interfaces.ASGI,
         factory=True,
-        websockets=False,
-        log_access=False,
-        ssl_cert=options.tls_cert,
-        ssl_key=options.tls_key,
-    ).serve()
+        host=options.host,
+        port=options.port,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        ssl_certfile=options.tls_cert,
+        ssl_keyfile=options.tls_key,
+    )
     return 0
 
 

@@ -1,0 +1,94 @@
+"""One HTTP/1.1 connection: uvicorn's, with bounds on the head of a request and the client's name.
+
+uvicorn waits for ever for a head that does not end; here it ends after REQUEST_SECONDS, HEAD_BYTES
+or HEADERS. What a client certificate says of its holder stands in the scope as the TLS extension of
+ASGI gives it: `extensions.tls.client_cert_name`, an RFC 4514 name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from cryptography.x509 import load_der_x509_certificate
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from indelible.base.clock import monotonic
+from indelible.base.errors import BadRequest, IndelibleError
+from indelible.base.limits import HEAD_BYTES, HEADERS, REQUEST_SECONDS
+from indelible.server.errors import HeadTooLarge, error_body
+
+_PHRASES = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
+_LINGER_BYTES = 4 << 20
+_LINGER_SECONDS = 1.0  # an answer is lost when the port closes upon bytes nobody has read
+
+
+class Connection(HttpToolsProtocol):
+    """A connection whose unfinished heads are bounded; see `close_overdue`."""
+
+    _head_until: float | None = None
+    _head_bytes = 0
+    _wrong: IndelibleError | None = None
+    _tls: dict[str, object] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a first request."""
+        super().connection_made(transport)
+        self._head_until = monotonic() + REQUEST_SECONDS
+        secured = transport.get_extra_info("ssl_object")
+        certificate = secured.getpeercert(True) if secured is not None else None
+        if certificate:
+            name = load_der_x509_certificate(certificate).subject.rfc4514_string()
+            self._tls = {"tls": {"client_cert_name": name}}
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; a head that comes in pieces is counted."""
+        if self._head_until is not None:
+            self._head_bytes += len(data)
+        if self._wrong is not None:
+            if self._head_bytes > _LINGER_BYTES:
+                self.transport.abort()
+            return
+        super().data_received(data)
+        if self._head_until is not None and self._head_bytes > HEAD_BYTES and not self._wrong:
+            self._refuse(HeadTooLarge(f"the head of the request has more than {HEAD_BYTES} bytes"))
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        if self._head_until is None:
+            self._head_until = monotonic() + REQUEST_SECONDS
+        if self._tls is not None:
+            self.scope["extensions"] = self._tls  # type: ignore[typeddict-item]
+
+    def on_headers_complete(self) -> None:
+        """The head is whole; raises `HeadTooLarge` through the parser, which then stops."""
+        if len(self.headers) > HEADERS:
+            self._wrong = HeadTooLarge(f"the request has more than {HEADERS} headers")
+            raise self._wrong
+        self._head_until, self._head_bytes = None, 0
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """The parser stopped: answer in the one shape of errors."""
+        self._refuse(self._wrong or BadRequest("what came is not a well-formed HTTP request"))
+
+    def _refuse(self, error: IndelibleError) -> None:
+        """Answer, read no further, and close once the answer can have arrived."""
+        self._wrong = error
+        self._head_until = self._head_until or monotonic()
+        body = error_body(error)
+        head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+        self.transport.write(
+            head % (error.status, _PHRASES[error.status], len(body))
+            + b"connection: close\r\n\r\n" + body
+        )
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        else:
+            self.transport.close()
+
+    def close_overdue(self, now: float) -> None:
+        """Hang up on a client that has not sent a whole head in time."""
+        if self._head_until is not None and now > self._head_until:
+            self.transport.close()
