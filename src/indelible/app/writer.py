@@ -43,6 +43,7 @@ async def run_writer(place: Place, run: Path) -> None:
     await core.begin()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     sys.setswitchinterval(SWITCH_SECONDS)
     tasks = [
         loop.create_task(publish(core, link)),

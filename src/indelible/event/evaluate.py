@@ -19,7 +19,7 @@ from indelible.event.fields import FIELDS, FieldType, Value, ip_key, ip_range
 from indelible.event.model import StoredEvent
 from indelible.event.paths import scalars_at
 from indelible.event.predicate import All, AnyOf, Changed, Not, Op, Predicate, Term, Text
-from indelible.event.text import fold, text_parts
+from indelible.event.text import fold, identifiers, text_parts
 
 Decision = Callable[[int, StoredEvent], bool]
 _Test = Callable[[Value], bool]
@@ -48,10 +48,7 @@ def compiled(predicate: Predicate) -> Decision:
         case Term():
             return _term(predicate)
         case Text():
-            wanted = fold(predicate.value)
-            return lambda _i, event: wanted == "" or any(
-                wanted in fold(text) for _name, text in text_parts(event)
-            )
+            return _text(predicate.value)
         case Changed():
             return lambda _i, event: _changed(predicate, event)
         case All():
@@ -99,6 +96,15 @@ def _reader(field: str) -> tuple[_Reader, FieldType | None]:
     if field == RAW:
         return lambda _i, e: [text] if (text := raw_text(e)) else [], FieldType.TEXT
     raise QueryError(f"there is no field {field!r}", field=field)
+
+
+def _text(value: str) -> Decision:
+    wanted = fold(value)
+    return lambda _i, event: (
+        wanted == ""
+        or any(wanted in fold(text) for _name, text in text_parts(event))
+        or value in identifiers(event)
+    )
 
 
 def _term(term: Term) -> Decision:

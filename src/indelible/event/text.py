@@ -2,6 +2,8 @@
 
 A `Text` matches an event when any one part contains the value, both folded by `fold`; a value
 never matches across two parts. The columns have one column a part, so that SQL means the same.
+An identifier (`IDENTIFIERS`) matches as a whole and as it is spelled: every short word stands
+somewhere in a random id, and nobody means that.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ TEXT_PARTS: Final = (
     "host",
     "service",
     "agent",
-    "id",
 )
 """Every part, in order. `target_*` hold one part a target; `reason`, `why`, `labels`, `changes` and
 `data` are the compact JSON text of the member; `raw` is not among them."""
+
+IDENTIFIERS: Final = ("id", "request", "trace")
+"""Fields that a `Text` must equal."""
 
 _encode = msgspec.json.Encoder().encode
 _NO_REASON: Final = Reason()
@@ -70,9 +74,13 @@ def text_parts(event: StoredEvent) -> list[tuple[str, str]]:
         ("host", _said(event.origin.host)),
         ("service", _said(event.origin.service)),
         ("agent", _said(event.origin.user_agent)),
-        ("id", event.id),
     ]
     return [part for part in parts if part[1]]
+
+
+def identifiers(event: StoredEvent) -> tuple[str, str, str]:
+    """The values of `IDENTIFIERS`, empty where absent."""
+    return event.id, _said(event.origin.request_id), _said(event.origin.trace_id)
 
 
 def text_of(event: StoredEvent) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from indelible.base.errors import QueryError
 from indelible.event.fields import FIELDS, FieldType
+from indelible.event.text import IDENTIFIERS
 from indelible.language.lexer import Token, quote, tokens
 from indelible.language.names import CONTROLS, all_names, resolve
 from indelible.language.parser import SORTS
@@ -16,6 +17,9 @@ from indelible.language.values import CLOSED
 
 _TIMES: Final = ("15m", "1h", "24h", "7d", "30d", "today", "yesterday")
 _DAYS: Final = ("today", "yesterday")
+_UNASKED: Final = frozenset(("raw", *IDENTIFIERS)) | {
+    name for name, field in FIELDS.items() if field.type is not FieldType.TEXT
+}
 _OPERATOR = re.compile(r"(?:>=|>|<=|<|~)")
 _ENDS = re.compile(r'[\s,()"]')
 _PLAIN = re.compile(r"[\w@/+.#%=&:-]+")
@@ -102,7 +106,7 @@ def _values(token: Token, at: int, end: int) -> list[Completion]:
             for word in known
             if word.startswith(prefix.lower())
         ]
-    if field in ("index", "raw", "id") or field.startswith("change."):
+    if field in _UNASKED or field.startswith("change."):
         return []
     return [Completion(kind="ask", start=start, end=end, prefix=prefix, field=field)]
 

@@ -30,6 +30,7 @@ from indelible.query.session import Session
 from indelible.query.sql import TARGETS, column_of, label_value
 from indelible.query.sql_parts import Sql
 from indelible.query.text_sql import elements
+from indelible.store.columns import HASHED
 
 _FIXED = {"minute": "1m", "hour": "1h", "day": "1d"}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
@@ -73,6 +74,9 @@ def _values(field: str, session: _Numbers) -> tuple[Sql, bool]:
             f"CASE WHEN further IS NULL THEN {one} "
             f"ELSE list_distinct(list_concat({one}, {others})) END"
         ), True
+    if field in HASHED:
+        value = f'CASE WHEN {HASHED[field]} IS NOT NULL THEN value_of_body("index", ?) END'
+        return Sql(value, (session.number_of_field(field),)), False
     if field in FIELDS:
         column = column_of(field)
         if FIELDS[field].many:
@@ -130,7 +134,7 @@ def suggest(engine: QueryEngine, request: SuggestRequest) -> FacetsAnswer:
     """Values of `field` that begin with `prefix`, most frequent first, among the newest million
     events or so."""
     field = FIELDS.get(request.field)
-    if field is not None and field.type is not FieldType.TEXT:
+    if request.field in HASHED or (field is not None and field.type is not FieldType.TEXT):
         raise QueryError(f"there are no suggestions for {request.field!r}", field=request.field)
     if not 1 <= request.limit <= FACET_VALUES:
         raise BadRequest(f"limit must be 1 to {FACET_VALUES}", field="limit")

@@ -2,14 +2,15 @@
 
 `decide_data(data, n)`, `decide_changes(changes, n)` and `decide_body(index, n)` ask predicate
 number n of `event.evaluate` about one member, or about the whole body fetched from evidence;
-`values_of_data(data, n)` lists the values of `data.PATH`. One row costs about two microseconds,
+`values_of_data(data, n)` lists the values of `data.PATH`, `value_of_body(index, n)` gives that of a
+field of which the columns hold a hash. One row costs about two microseconds,
 a body that must be fetched more, so the SQL calls them only behind cheaper conditions.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import duckdb
@@ -79,6 +80,7 @@ class DeciderTable:
             ("decide_changes", self._decide_changes, text, yes),
             ("decide_body", self._decide_body, number, yes),
             ("values_of_data", self._values_of_data, text, texts),
+            ("value_of_body", self._value_of_body, number, text),
         ):
             connection.create_function(
                 name, self._kept(call), [first, number], answer, type=PythonUDFType.ARROW,
@@ -111,12 +113,24 @@ class DeciderTable:
 
     def _decide_body(self, indexes: list[int], number: int) -> pa.Array:
         decide = self._held[number][1]
-        bodies = dict(self._bodies(sorted(indexes)))
-        missing = [index for index in indexes if index not in bodies]
-        if missing:
-            raise Damaged(f"event {missing[0]} stands in the columns but evidence has no body")
-        answers = [decide(index, read_body(bodies[index])) for index in indexes]
+        answers = [decide(index, event) for index, event in self._events(indexes)]
         return pa.array(answers, pa.bool_())
+
+    def _events(self, indexes: list[int]) -> Iterator[tuple[int, StoredEvent]]:
+        bodies = dict(self._bodies(sorted(indexes)))
+        for index in indexes:
+            if index not in bodies:
+                raise Damaged(f"event {index} stands in the columns but evidence has no body")
+            yield index, read_body(bodies[index])
+
+    def _value_of_body(self, indexes: list[int], number: int) -> pa.Array:
+        term = self._held[number][0]
+        assert isinstance(term, Term)
+        found = [
+            next((str(value) for value in values_of(term.field, index, event)), None)
+            for index, event in self._events(indexes)
+        ]
+        return pa.array(found, pa.string())
 
     def _values_of_data(self, texts: list[str | None], number: int) -> pa.Array:
         term = self._held[number][0]

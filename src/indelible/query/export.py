@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from indelible.base.limits import EXPORT_ROWS, FRAME_EVENTS
-from indelible.event.evaluate import raw_text
+from indelible.event.evaluate import raw_text, values_of
 from indelible.event.model import StoredEvent
 from indelible.query.model import ExportRequest, Row
 from indelible.query.run import QueryEngine, row_of
 from indelible.query.session import Session
 from indelible.query.sql_parts import Sql
-from indelible.store.columns import ColumnBuilder
+from indelible.store.columns import HASHED, ColumnBuilder
 
 Found = tuple[int, StoredEvent, bytes]
 
@@ -137,6 +137,10 @@ def _table(found: list[Found]) -> pa.Table:
     table = builder.build().append_column(
         "body", pa.array([body.decode() for _, _, body in found], pa.string())
     )
+    for name, hashed in HASHED.items():
+        at = table.schema.get_field_index(hashed)
+        values = [next(iter(values_of(name, index, event)), None) for index, event, _ in found]
+        table = table.set_column(at, name, pa.array(values, pa.string()))
     for name in ("time", "received"):
         at = table.schema.get_field_index(name)
         table = table.set_column(at, name, pc.cast(table[name], _MOMENT))

@@ -10,9 +10,8 @@ from typing import NamedTuple, TypeGuard
 
 from indelible.event.predicate import All, AnyOf, Op, Predicate, Term, Text
 from indelible.query.model import Selection
-from indelible.query.sql import Deciders, condition, target_conditions
+from indelible.query.sql import Deciders, condition, sides_of_text, target_conditions
 from indelible.query.sql_parts import Sql, guarded, joined, negated
-from indelible.query.text_sql import text_sides
 from indelible.store.column_file import ROW_GROUP, ColumnFile
 
 NEEDLES = ("actor", "onbehalf", "target", "session", "request", "id")
@@ -180,7 +179,7 @@ def _sides(part: Predicate, deciders: Deciders) -> list[Sql]:
     if _is_needle(part):
         return target_conditions(part) if part.field == "target" else [condition(part, deciders)]
     if isinstance(part, Text) and part.value:
-        return text_sides(part.value)
+        return sides_of_text(part.value, deciders)
     children = part.children if isinstance(part, AnyOf) else ()
     if len(children) > _SPLIT_MOST or not all(map(_is_needle, children)):
         return []

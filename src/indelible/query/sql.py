@@ -14,8 +14,10 @@ from indelible.event.evaluate import DATA, LABEL, RAW, compiled
 from indelible.event.fields import FIELDS, FieldType, Value, ip_key, ip_range
 from indelible.event.paths import split_path
 from indelible.event.predicate import All, AnyOf, Changed, Not, Op, Predicate, Term, Text
-from indelible.query.sql_parts import CALLED, FETCHED, Sql, guarded, joined, negated
-from indelible.query.text_sql import contains, mentions, quoted, some_element, text_condition
+from indelible.event.text import IDENTIFIERS
+from indelible.query.sql_parts import CALLED, FETCHED, TRUE, Sql, guarded, joined, negated
+from indelible.query.text_sql import contains, mentions, quoted, some_element, text_sides
+from indelible.store.columns import HASHED, hash_of
 
 
 class Deciders(Protocol):
@@ -69,7 +71,7 @@ def _of(predicate: Predicate, deciders: Deciders) -> Sql:
         case Term():
             return _term(predicate, deciders)
         case Text():
-            return text_condition(predicate.value)
+            return joined("OR", sides_of_text(predicate.value, deciders))
         case Changed():
             return _changed(predicate, deciders)
         case All():
@@ -80,7 +82,17 @@ def _of(predicate: Predicate, deciders: Deciders) -> Sql:
             return negated(_of(predicate.child, deciders))
 
 
+def sides_of_text(value: str, deciders: Deciders) -> list[Sql]:
+    """The columns that may hold a text, apart; then the identifiers that may be it."""
+    if not value:
+        return [TRUE]
+    wholes = [Term(field=field, op=Op.EQ, values=(value,)) for field in IDENTIFIERS]
+    return text_sides(value) + [_hashed(term, deciders) for term in wholes]
+
+
 def _term(term: Term, deciders: Deciders) -> Sql:
+    if term.field in HASHED:
+        return _hashed(term, deciders)
     if term.field in TARGETS:
         return joined("OR", target_conditions(term))
     if term.field in FIELDS:
@@ -94,6 +106,20 @@ def _term(term: Term, deciders: Deciders) -> Sql:
     assert term.field == RAW
     call = Sql('decide_body("index", ?)', (deciders.number(term),), FETCHED)
     return guarded(Sql('"foreign"'), call)
+
+
+def _hashed(term: Term, deciders: Deciders) -> Sql:
+    """A term on a field of which the columns hold a hash: it finds, the body decides."""
+    column = HASHED[term.field]
+    guard = Sql(f"{column} IS NOT NULL")
+    if term.op is Op.PRESENT:
+        return guard
+    if term.op is Op.EQ:
+        marks = ", ".join("?" * len(term.values))
+        hashes = tuple(hash_of(str(value)) for value in term.values)
+        test = f"= {marks}" if len(hashes) == 1 else f"IN ({marks})"
+        guard = Sql(f"{column} {test}", hashes)
+    return guarded(guard, Sql('decide_body("index", ?)', (deciders.number(term),), FETCHED))
 
 
 def target_conditions(term: Term) -> list[Sql]:

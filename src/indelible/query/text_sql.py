@@ -10,13 +10,13 @@ from __future__ import annotations
 from itertools import pairwise, product
 
 from indelible.event.text import TEXT_PARTS, fold
-from indelible.query.sql_parts import TRUE, Sql, joined
+from indelible.query.sql_parts import Sql, joined
 
 _SPELLINGS = {"i": "iIİ", "k": "kK\u212a"}  # every character that `fold` turns into the letter
 _COMMON = "\"_ -.,:0123456789etaoinsrhldcumfpgwybvkxjqz"  # from common to rare, in JSON of events
 _RARE = "vxjqz"
 _WIDE = {
-    "actor_email", "target_id", "target_name", "further", "reason", "why", "changes", "data", "id",
+    "actor_email", "target_id", "target_name", "further", "reason", "why", "changes", "data",
 }  # fmt: skip
 _FURTHER = {"target_types": "type", "target_ids": "id", "target_names": "name"}
 _FIRST = {"target_types": "target_type", "target_ids": "target_id", "target_names": "target_name"}
@@ -94,8 +94,3 @@ def text_sides(value: str) -> list[Sql]:
             needle, test = contains("further", value), contains("x", value)
             sides.append(some_element("further", _FURTHER[part], [needle], test))
     return sides
-
-
-def text_condition(value: str) -> Sql:
-    """Any part of the event's text contains `value`."""
-    return joined("OR", text_sides(value)) if value else TRUE

@@ -27,7 +27,7 @@ from indelible.store.pieces import HeaderValue, PieceReader, PieceWriter
 
 FORMAT = "indelible-columns/1"
 ROW_GROUP = 122_880
-BLOOM_COLUMNS = ("target_id", "actor_id", "session", "request", "id")
+BLOOM_COLUMNS = ("target_id", "actor_id", "session", "request_hash", "id_hash")
 _BLOOM_FPP = 0.01
 _BLOOM_NDV_MAX = 108_000  # the most that 128 KiB hold at 1 %; Parquet's filters double from there
 _ENCODING = {
@@ -35,9 +35,9 @@ _ENCODING = {
     "time": "DELTA_BINARY_PACKED",
     "received": "DELTA_BINARY_PACKED",
     "source_seq": "DELTA_BINARY_PACKED",
-    "id": "DELTA_BYTE_ARRAY",
-    "request": "DELTA_LENGTH_BYTE_ARRAY",
-    "trace": "DELTA_LENGTH_BYTE_ARRAY",
+    "id_hash": "PLAIN",
+    "request_hash": "PLAIN",
+    "trace_hash": "PLAIN",
     "data": "DELTA_LENGTH_BYTE_ARRAY",
     "changes": "DELTA_LENGTH_BYTE_ARRAY",
     "target_name": "DELTA_LENGTH_BYTE_ARRAY",

@@ -55,3 +55,8 @@ def test_nothing_is_proposed_where_nothing_is_known(text: str) -> None:
 def test_a_proposed_value_is_typed_so_that_it_means_itself(value: str) -> None:
     found = parse(f"actor:{value_text(value)}", 0).predicate
     assert found == Term(field="actor", op=Op.EQ, values=(value,))
+
+
+@pytest.mark.parametrize("field", ["ip", "index", "id", "request", "trace", "raw"])
+def test_nobody_is_asked_for_values_that_cannot_be_proposed(field: str) -> None:
+    assert complete(f"{field}:1", len(field) + 2) == []

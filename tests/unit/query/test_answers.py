@@ -153,6 +153,19 @@ def test_suggestions_begin_with_what_was_typed(make: Make, event_body: Body) -> 
     assert [(v.value, v.count) for v in answer.values] == [("doc.read", 2), ("doc.write", 1)]
     with pytest.raises(QueryError):
         suggest(engine, SuggestRequest(scope=EVERYTHING, field="ip", prefix="1"))
+    with pytest.raises(QueryError):
+        suggest(engine, SuggestRequest(scope=EVERYTHING, field="request", prefix="1"))
+
+
+def test_values_of_a_hashed_field_are_counted_as_they_are(make: Make, event_body: Body) -> None:
+    ids = ["plumless", "buckeroo", "plumless", None]
+    told = [
+        event_body(n, origin={"request_id": id_} if id_ else {}) for n, id_ in enumerate(ids)
+    ]
+    engine, _ = make(told, [3])
+    answer = facets(engine, FacetsRequest(scope=EVERYTHING, field="request", limit=9))
+    assert [(v.value, v.count) for v in answer.values] == [("plumless", 2), ("buckeroo", 1)]
+    assert answer.missing == 1
 
 
 # --- histories and timelines

@@ -14,7 +14,16 @@ import pyarrow as pa
 import pytest
 
 from indelible.base.errors import BadRequest, Damaged, IndelibleError, QueryError
-from indelible.event.predicate import EVERYTHING, NOTHING, Changed, Op, Predicate, Term, Text
+from indelible.event.predicate import (
+    EVERYTHING,
+    NOTHING,
+    Changed,
+    Not,
+    Op,
+    Predicate,
+    Term,
+    Text,
+)
 from indelible.event.text import fold
 from indelible.query.corpus import look
 from indelible.query.cursor import read_cursor
@@ -22,7 +31,7 @@ from indelible.query.model import CountRequest, ExportRequest, SearchRequest
 from indelible.query.service import OPERATIONS, Service, raise_if_error
 from indelible.query.sql_parts import Sql
 from indelible.query.text_sql import contains
-from indelible.store.columns import table_of
+from indelible.store.columns import hash_of, table_of
 
 Make = Callable[..., tuple[Any, Any]]
 Body = Callable[..., bytes]
@@ -196,13 +205,52 @@ def test_a_size_beyond_the_log_is_refused(make: Make, event_body: Body) -> None:
         engine.search(SearchRequest(scope=EVERYTHING, size=2))
 
 
+# --- identifiers, of which the columns hold a hash
+
+
+def test_identifiers_with_one_hash_are_told_apart_by_the_body(
+    make: Make, event_body: Body
+) -> None:
+    one, other = "plumless", "buckeroo"
+    assert hash_of(one) == hash_of(other)
+    ids = [one, other, one, "else"]
+    told = [event_body(n, id=id_, origin={"request_id": id_}) for n, id_ in enumerate(ids)]
+    engine, _ = make(told, [3])
+    for field in ("id", "request"):
+        assert found(engine, term(field, one)) == [2, 0]
+        assert found(engine, term(field, other)) == [1]
+        assert found(engine, term(field, other, "else")) == [3, 1]
+        assert found(engine, Not(child=term(field, one))) == [3, 1]
+        assert found(engine, term(field, "pl", op=Op.PREFIX)) == [2, 0]
+        assert found(engine, term(field, "UCKER", op=Op.CONTAINS)) == [1]
+        assert found(engine, term(field, op=Op.PRESENT)) == [3, 2, 1, 0]
+
+
+def test_a_bare_word_is_an_identifier_as_a_whole_only(make: Make, event_body: Body) -> None:
+    told = [
+        event_body(0, id="feab9bbb-914d"), event_body(1, origin={"request_id": "feab9bbb-914d"}),
+        event_body(2, origin={"trace_id": "feab9bbb-914d"}), event_body(3, data={"x": "feab9bbb"}),
+    ]
+    engine, _ = make(told, [2])
+    assert found(engine, Text(value="feab9bbb-914d")) == [2, 1, 0]
+    assert found(engine, Text(value="feab9bbb")) == [3]
+    assert found(engine, Text(value="FEAB9BBB-914D")) == []
+
+
+def test_the_bodies_of_other_identifiers_are_not_fetched(make: Make, event_body: Body) -> None:
+    engine, corpus = make([event_body(n, id=f"e{n}") for n in range(60)], [20, 40])
+    assert found(engine, term("id", "e7")) == [7]
+    assert set(corpus.fetched) == {7}
+
+
 # --- failing well
 
 
 def test_a_damaged_column_file_is_named_and_not_answered_from(
     make: Make, event_body: Body
 ) -> None:
-    engine, corpus = make([event_body(n, id=os.urandom(999).hex()) for n in range(300)], [300])
+    told = [event_body(n, data={"x": os.urandom(999).hex()}) for n in range(300)]
+    engine, corpus = make(told, [300])
     path = Path(corpus.files[0].path)
     content = bytearray(path.read_bytes())
     content[200_000] ^= 1
