@@ -36,6 +36,7 @@ from indelible.ledger.incoming import (
     Written,
     own_record,
 )
+from indelible.ledger.journal import journal_spans
 from indelible.ledger.open import Ledger, drop_sealed_journals
 from indelible.ledger.publish import LogKeys, Publisher
 from indelible.ledger.sequencer import Sequencer
@@ -76,8 +77,11 @@ class Core:
     ) -> None:
         self.place, self.ledger = place, ledger
         self.meta = Meta(place.paths.meta)
-        self.sequencer = Sequencer(ledger.writer, on_durable=self._durable, data=place.data)
-        self.sequencer.sealed_end = ledger.reader.sealed_end
+        self.sequencer = Sequencer(
+            ledger.writer, on_durable=self._durable, data=place.data,
+            unsealed=journal_spans(ledger.paths.journal, ledger.tree.size),
+        )
+        self.sequencer.sealed(ledger.reader.sealed_end)
         self._on_durable = on_durable
         self.publisher: Publisher = ledger.publisher
         self.prover = Prover(ledger.origin, ledger.tree, ledger.reader, ledger.publisher)
@@ -286,7 +290,7 @@ class Core:
         """A segment up to `end` is durable: let go of what it replaces."""
         ledger = self.ledger
         ledger.reader.refresh()
-        self.sequencer.sealed_end = ledger.reader.sealed_end
+        self.sequencer.sealed(ledger.reader.sealed_end)
         ledger.tree.drop_below(ledger.reader.sealed_end)
         ledger.writer.seen.reload()
         ledger.writer.seen.forget_below(min(end, ledger.writer.seen.sealed_end))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from indelible.base.errors import Busy, NotFound
-from indelible.base.limits import TILE_EVENTS
+from indelible.base.errors import Busy, NotFound, TooLarge
+from indelible.base.limits import BUNDLE_BYTES, TILE_EVENTS
 from indelible.ledger.publish import Publisher
 from indelible.ledger.reader import LedgerReader, Stored
 from indelible.ledger.tree_state import LogTree
@@ -16,6 +16,8 @@ from indelible.proof.multi import multiproof
 from indelible.proof.path import inclusion_proof
 from indelible.proof.receipt import encode as encode_receipt
 from indelible.proof.tile import parse_path, tile_width
+
+_PIECE = 64  # events fetched at once: no more than their largest bodies beyond the bound
 
 
 class Prover:
@@ -54,15 +56,31 @@ class Prover:
         return Path(name)
 
     def _stored(self, indexes: Sequence[int], whole: tuple[int, int] | None) -> list[Stored]:
-        if whole is None:
-            return self._reader.many(indexes)
         found: list[Stored] = []
+        size = 0
+        for some in self._pieces(indexes, whole):
+            found += some
+            size += sum(len(one.body) for one in some)
+            if size > BUNDLE_BYTES:
+                raise TooLarge(
+                    f"a bundle holds {BUNDLE_BYTES} bytes of events; {len(found)} of the "
+                    f"{len(indexes)} that were asked for have more",
+                    remedy="Ask for fewer events; a log is given whole by `export tlog`.",
+                )
+        return found
+
+    def _pieces(
+        self, indexes: Sequence[int], whole: tuple[int, int] | None
+    ) -> Iterator[list[Stored]]:
+        if whole is None:
+            for at in range(0, len(indexes), _PIECE):
+                yield self._reader.many(indexes[at : at + _PIECE])
+            return
         for first, bodies, salts in self._reader.spans(whole[0], whole[1] + 1):
-            found += [
+            yield [
                 Stored(first + at, body, salts[at * 32 : at * 32 + 32])
                 for at, body in enumerate(bodies)
             ]
-        return found
 
     @staticmethod
     def _item(stored: Stored) -> Item:

@@ -194,6 +194,15 @@ class Link:
             del self._buffer[: 4 + length]
         return found
 
+    def hung_up(self) -> bool:
+        """Whether the other side is gone; for the time in which it has nothing to say."""
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def close(self) -> None:
         """Hang up."""
         self.socket.close()

@@ -17,6 +17,7 @@ from indelible.base.errors import Busy, IndelibleError
 from indelible.base.limits import QUERY_QUEUE
 from indelible.ledger.tail import Chunk
 from indelible.query.service import raise_if_error
+from indelible.query.session import GONE
 from indelible.store.manifest import Manifest
 
 FRESH_SECONDS = 5.0
@@ -75,6 +76,7 @@ class WorkerProcess:
             if not isinstance(message, wire.Ask):
                 link.close()
                 return
+            GONE.set(link.hung_up)
             try:
                 self._answer(link, message)
             except OSError:
@@ -95,7 +97,8 @@ class WorkerProcess:
                     link.send(wire.Answer(piece, more=True))
                 link.send(wire.Answer(b""))
             else:
-                answer = self._service.dispatch(ask.op, ask.payload)
+                behind = max(0, ask.size - self._corpus.size)
+                answer = self._service.dispatch(ask.op, ask.payload, behind)
                 link.send(wire.Answer(raise_if_error(answer)))
         except IndelibleError as error:
             link.send(wire.refused(error))

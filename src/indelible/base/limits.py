@@ -29,9 +29,15 @@ QUEUE_BYTES: Final = 256 << 20
 BATCH_EVENTS: Final = 8_192  # one journal record
 BATCH_BYTES: Final = 32 << 20
 SEGMENT_EVENTS: Final = 65_536
+SEGMENT_BYTES: Final = 256 << 20  # of bodies; the sealer holds a segment and its columns at once
 FRAME_EVENTS: Final = 1_024
+FRAME_BYTES: Final = 16 << 20  # of bodies; one event's reader unpacks a whole frame
+CHUNK_EVENTS: Final = 4_096  # of the tail whose columns are made at once
+CHUNK_BYTES: Final = 32 << 20
+ROW_GROUP_BYTES: Final = 256 << 20  # columns held while a file is written
 TILE_EVENTS: Final = 256
 UNSEALED_EVENTS: Final = 1_048_576  # beyond it senders get 503 until sealing catches up
+UNSEALED_BYTES: Final = 512 << 20  # the same; three processes hold what is unsealed
 COMPACT_EVENTS: Final = 524_288  # rows of a compacted column file: 8 whole segments
 RESERVED_BYTES: Final = 64 << 20  # kept free on disk for the ledger's own records
 
@@ -46,6 +52,9 @@ CLOCK_IDLE_DAYS: Final = 400
 
 # --- queries
 SEARCH_ROWS: Final = 1_000  # one page
+SEARCH_COLUMNS: Final = 64  # fields that each row of a page shows besides
+READ_BYTES: Final = 16 << 20  # of bodies fetched at once for a query or an export, after the first
+PAGE_BYTES: Final = 16 << 20  # of bodies read for one page; it then ends early, with a cursor
 EXPORT_ROWS: Final = 100_000_000
 FACET_VALUES: Final = 100
 HISTOGRAM_BUCKETS: Final = 2_000
@@ -54,6 +63,7 @@ QUERY_TERMS: Final = 256
 QUERY_SECONDS: Final = 60
 QUERY_QUEUE: Final = 64
 BUNDLE_EVENTS: Final = 1_000_000
+BUNDLE_BYTES: Final = 256 << 20  # of bodies; a bundle is put together in memory
 
 # --- access
 TOKENS: Final = 10_000

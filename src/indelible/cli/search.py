@@ -21,6 +21,7 @@ from indelible.query.model import HistoryAnswer, SearchPage, TimelineAnswer
 
 Command = TypeVar("Command", bound=Callable[..., object])
 Page = TypeVar("Page", SearchPage, HistoryAnswer, TimelineAnswer)
+Pages = SearchPage | HistoryAnswer | TimelineAnswer
 _COLUMN = re.compile(r"[\w.\-/@ ]{1,256}")
 
 
@@ -67,10 +68,14 @@ def _merged(raws: list[bytes], member: str) -> bytes:
     return msgspec.json.encode(merged)
 
 
-def _end(out: Output, shown: int, cursor: str, tree_size: int, took_ms: float) -> None:
+def _end(out: Output, shown: int, last: Pages, took_ms: float) -> None:
     """The line under a listing: how many, of which tree, how fast, and how to see more."""
-    text = f"{count_text(shown, 'event')}, tree size {tree_size:,}, {took_ms:,.0f} ms"
+    cursor = last.cursor
+    text = f"{count_text(shown, 'event')}, tree size {last.tree_size:,}, {took_ms:,.0f} ms"
     out.say(out.paint(text, "bright_black"))
+    if last.behind:
+        newest = count_text(last.behind, "newer event")
+        out.note(f"{newest} cannot be found yet: the server lags. Ask again in a few seconds.")
     if cursor:
         out.say(out.paint(f"more: --cursor {visible(cursor)}", "bright_black"))
 
@@ -114,7 +119,7 @@ def search(
     if found:
         rows.table(out, found, names)
     took = sum(page.took_ms for _, page in pages)
-    _end(out, len(found), last.cursor, last.tree_size, took)
+    _end(out, len(found), last, took)
 
 
 @click.command()
@@ -177,7 +182,7 @@ def history(
              for name, value in last.state.items()],
             indent="  ",
         )
-    _end(out, len(entries), last.cursor, last.tree_size, sum(p.took_ms for _, p in pages))
+    _end(out, len(entries), last, sum(p.took_ms for _, p in pages))
 
 
 @click.command()
@@ -205,7 +210,7 @@ def timeline(
     entries = [entry for _, page in pages for entry in page.entries]
     last = pages[-1][1]
     rows.timeline(out, entries)
-    _end(out, len(entries), last.cursor, last.tree_size, sum(p.took_ms for _, p in pages))
+    _end(out, len(entries), last, sum(p.took_ms for _, p in pages))
 
 
 class TailEvent(msgspec.Struct, frozen=True, kw_only=True):

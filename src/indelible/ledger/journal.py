@@ -284,3 +284,11 @@ class TornTail(Damaged):
 def journal_files(folder: Path) -> list[Path]:
     """The journal files of a ledger, by first index."""
     return sorted(folder.glob(f"[!.]*{SUFFIX}"))
+
+
+def journal_spans(folder: Path, size: int) -> list[tuple[int, int]]:
+    """(index after its last event, bytes) of each journal file of a ledger of `size` events."""
+    files = journal_files(folder)
+    firsts = [int(path.name.split("-")[0]) for path in files]
+    ends = [*firsts[1:], size]
+    return [(end, path.stat().st_size) for end, path in zip(ends, files, strict=False)]

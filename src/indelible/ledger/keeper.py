@@ -6,7 +6,7 @@ runs in the sealer process; in the local mode of the command line in the same on
 
 from __future__ import annotations
 
-from indelible.base.limits import SEGMENT_EVENTS
+from indelible.base.limits import SEGMENT_BYTES, SEGMENT_EVENTS
 from indelible.ledger.compact import GRACE_US, compact_once, remove_obsolete
 from indelible.ledger.incoming import Durable
 from indelible.ledger.paths import LedgerPaths
@@ -50,8 +50,10 @@ class Keeper:
         return self.tail.build_chunks(partial=partial)
 
     def due(self) -> int | None:
-        """Where the next segment ends, when a whole one is in the tail."""
+        """Where the next segment ends, when a whole one is in the tail, by events or by bytes."""
         end = (self.tail.start // SEGMENT_EVENTS + 1) * SEGMENT_EVENTS
+        if self.tail.bytes > SEGMENT_BYTES:
+            return min(end, self.tail.cut(self.tail.start, SEGMENT_BYTES))
         return end if self.tail.end >= end else None
 
     def overdue(self, now_us: int, age_us: int) -> int | None:

@@ -31,7 +31,7 @@ from indelible.store.evidence import (
     EvidenceWriter,
     Footer,
     SaltSpan,
-    frame_ranges,
+    frames_of,
 )
 from indelible.store.keyring import COLUMNS, EVIDENCE, SEEN, Keyring
 from indelible.store.manifest import ColumnsRow, Manifest, SegmentRow
@@ -105,7 +105,7 @@ class Sealer:
         self, segment: Segment, header: Header, key: bytes, path: Path
     ) -> tuple[int, str]:
         writer = EvidenceWriter(header, key)
-        for low, high in frame_ranges(segment.first, segment.end):
+        for low, high in frames_of(segment.first, segment.bodies):
             writer.add_frame(segment.bodies[low - segment.first : high - segment.first])
         footer = Footer(
             first=segment.first, end=segment.end, frames=writer.frames,
@@ -114,7 +114,8 @@ class Sealer:
             leaves_root=subtree_root(segment.leaves).hex(),
         )
         size = writer.finish(path, footer)
-        return size, hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as written:
+            return size, hashlib.file_digest(written, "sha256").hexdigest()
 
     def _check_evidence(self, segment: Segment, key: bytes, path: Path) -> None:
         reader = EvidenceReader(path, self._origin, key, cached_frames=1)

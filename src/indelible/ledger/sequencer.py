@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import Busy, DiskFull, IndelibleError, LedgerStopped
 from indelible.base.limits import (
+    BATCH_BYTES,
     BATCH_EVENTS,
     QUEUE_BYTES,
     QUEUE_EVENTS,
     RESERVED_BYTES,
+    UNSEALED_BYTES,
     UNSEALED_EVENTS,
 )
 from indelible.ledger.incoming import Durable, Work, Written
@@ -38,7 +40,8 @@ class Sequencer:
     """Group commit in front of one `Writer`. Lives in one event loop."""
 
     def __init__(
-        self, writer: Writer, *, on_durable: Callable[[Durable], None], data: os.PathLike[str]
+        self, writer: Writer, *, on_durable: Callable[[Durable], None], data: os.PathLike[str],
+        unsealed: Iterable[tuple[int, int]] = (),
     ) -> None:
         self._writer, self._on_durable, self._data = writer, on_durable, data
         self._queue: deque[_Waiting] = deque()
@@ -49,6 +52,8 @@ class Sequencer:
         self._closing = False
         self.held: str | None = None
         self.sealed_end = writer.size
+        self._unsealed = deque(unsealed)  # (index after the last event, bytes) of what is stored
+        self.unsealed_bytes = sum(size for _, size in self._unsealed)
         self.queued_events = 0
         self.queued_bytes = 0
         self.batches = 0
@@ -82,6 +87,8 @@ class Sequencer:
             raise Busy(f"{self.queued_events} events are waiting for the disk")
         if self._writer.size - self.sealed_end >= UNSEALED_EVENTS:
             raise Busy(f"{UNSEALED_EVENTS} events are waiting to be sealed")
+        if self.unsealed_bytes >= UNSEALED_BYTES:
+            raise Busy(f"{UNSEALED_BYTES} bytes of events are waiting to be sealed")
         now = monotonic()
         if now - self._space_at > _SPACE_SECONDS:
             try:
@@ -95,15 +102,22 @@ class Sequencer:
                 )
             self._space_at = now
 
+    def sealed(self, end: int) -> None:
+        """Everything below `end` is sealed and waits no longer."""
+        self.sealed_end = end
+        while self._unsealed and self._unsealed[0][0] <= end:
+            self.unsealed_bytes -= self._unsealed.popleft()[1]
+
     def _take(self) -> list[_Waiting]:
         taken: list[_Waiting] = []
-        events = 0
-        while self._queue and events < BATCH_EVENTS:
+        events = size = 0
+        while self._queue and events < BATCH_EVENTS and size < BATCH_BYTES:
             waiting = self._queue.popleft()
             taken.append(waiting)
             events += len(waiting.work.events)
-            self.queued_bytes -= waiting.size
+            size += waiting.size
         self.queued_events -= events
+        self.queued_bytes -= size
         return taken
 
     async def _run(self) -> None:
@@ -128,6 +142,8 @@ class Sequencer:
             loop = asyncio.get_running_loop()
             durable, leaves = await loop.run_in_executor(self._thread, self._store, prepared)
             writer.commit(prepared, leaves)
+            self._unsealed.append((writer.size, sum(map(len, prepared.bodies))))
+            self.unsealed_bytes += self._unsealed[-1][1]
             self._on_durable(durable)
         self.batches += 1
         for waiting, written in zip(taken, prepared.answers, strict=True):

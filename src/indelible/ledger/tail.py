@@ -7,6 +7,8 @@ their segment is sealed; columns are made in chunks of 4,096 events and reused a
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ import pyarrow as pa
 
 from indelible.base.errors import Damaged
 from indelible.base.invariant import invariant
+from indelible.base.limits import CHUNK_BYTES, CHUNK_EVENTS
 from indelible.ledger.incoming import Durable
 from indelible.ledger.journal import MARK, Batch, JournalReader, TornTail, journal_files
 from indelible.ledger.kernel import SaltStream, head_of, leaves_of, received_of_head
@@ -22,8 +25,6 @@ from indelible.ledger.tree_state import LogTree
 from indelible.store.columns import SCHEMA, ColumnBuilder
 from indelible.store.evidence import SaltSpan
 from indelible.store.keyring import Keyring
-
-CHUNK_EVENTS = 4_096
 
 
 class Chunk(NamedTuple):
@@ -45,6 +46,8 @@ class Tail:
         self.start = tree.size
         self.bodies: list[bytes] = []
         self.received: list[int] = []
+        self._before = 0  # bytes of all bodies that ever stood below `start`
+        self._totals: list[int] = []  # the same below the index after each body
         self.marks = bytearray()
         self.salts: list[SaltSpan] = []
         self.chunks: list[Chunk] = []
@@ -55,6 +58,19 @@ class Tail:
     def end(self) -> int:
         """The first index not yet read."""
         return self.start + len(self.bodies)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the bodies that are held."""
+        return self._total(self.end) - self._before
+
+    def _total(self, index: int) -> int:
+        return self._totals[index - self.start - 1] if index > self.start else self._before
+
+    def cut(self, first: int, most: int) -> int:
+        """The end of the bodies from `first` that take `most` bytes together; one always does."""
+        fitting = bisect_right(self._totals, self._total(first) + most)
+        return max(first + 1, self.start + fitting)
 
     def follow(self, durable: Durable, limit: int) -> bool:
         """Read on towards `durable`, at most about `limit` events; True when it is reached.
@@ -130,6 +146,8 @@ class Tail:
         assert self._stream is not None
         salts = self._stream.salts(self.end, len(bodies))
         self.tree.append(leaves_of(bodies, heads, salts))
+        before = self._total(self.end)
+        self._totals += list(accumulate(map(len, bodies), initial=before))[1:]
         self.bodies += bodies
         self.received += map(received_of_head, heads)
         self.marks += batch.marks[skip * MARK :]
@@ -143,19 +161,25 @@ class Tail:
         """
         made: list[Chunk] = []
         while True:
-            if self.chunks and self.chunks[-1].end - self.chunks[-1].first < CHUNK_EVENTS:
+            if self.chunks and self.chunks[-1].end < self._full(self.chunks[-1].first):
                 short = self.chunks[-1]
                 if short.end == self.end:
                     return made
-                if self.end - short.first < CHUNK_EVENTS and not partial:
+                if self.end < self._full(short.first) and not partial:
                     return made
                 self.chunks.pop()
             first = self.chunks[-1].end if self.chunks else self.start
-            end = min(self.end, first + CHUNK_EVENTS)
-            if end == first or (end - first < CHUNK_EVENTS and not partial):
+            full = self._full(first)
+            end = min(self.end, full)
+            if end == first or (end < full and not partial):
                 return made
             made.append(self._chunk(first, end))
             self.chunks.append(made[-1])
+
+    def _full(self, first: int) -> int:
+        """Where a full chunk from `first` ends; beyond the tail's end while more may still fit."""
+        heavy = self.cut(first, CHUNK_BYTES) if first < self.end else self.end
+        return min(heavy, first + CHUNK_EVENTS) if heavy < self.end else first + CHUNK_EVENTS
 
     def _chunk(self, first: int, end: int) -> Chunk:
         builder = ColumnBuilder()
@@ -189,6 +213,8 @@ class Tail:
     def drop_below(self, index: int) -> None:
         """Forget events below `index`: they are sealed."""
         count = index - self.start
+        self._before = self._total(index)
+        del self._totals[:count]
         del self.bodies[:count]
         del self.received[:count]
         del self.marks[: count * MARK]

@@ -22,6 +22,7 @@ from indelible.base.limits import (
     BATCH_EVENTS,
     BODY_BYTES,
     LATE_SECONDS,
+    SEGMENT_BYTES,
     SEGMENT_EVENTS,
 )
 from indelible.event.model import Via
@@ -164,9 +165,12 @@ class Writer:
         return count
 
     def _journal_for(self, index: int) -> JournalWriter:
-        """The journal file that takes `index`: a new one at every segment boundary."""
+        """The journal file that takes `index`: a new one at every boundary, or when full."""
         journal = self._journal
-        if journal is not None and journal.first // SEGMENT_EVENTS == index // SEGMENT_EVENTS:
+        if (
+            journal is not None and journal.offset < SEGMENT_BYTES
+            and journal.first // SEGMENT_EVENTS == index // SEGMENT_EVENTS
+        ):
             return journal
         if journal is not None:
             journal.close()

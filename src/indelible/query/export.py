@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from indelible.base.limits import EXPORT_ROWS, FRAME_EVENTS
+from indelible.base.limits import EXPORT_ROWS, FRAME_EVENTS, READ_BYTES
 from indelible.event.evaluate import raw_text, values_of
 from indelible.event.model import StoredEvent
 from indelible.query.model import ExportRequest, Row
@@ -58,10 +58,23 @@ def _batches(session: Session, limit: int) -> Iterator[list[Found]]:
         text = f'SELECT "index" FROM ({source.text}) ORDER BY "index" LIMIT {left:d}'
         indexes = [int(str(row[0])) for row in session.fetch(Sql(text, source.values))]
         left -= len(indexes)
-        for at in range(0, len(indexes), FRAME_EVENTS):
-            yield list(session.events(indexes[at : at + FRAME_EVENTS]))
+        yield from _bounded(session.events(indexes))
         if left == 0:
             return
+
+
+def _bounded(events: Iterator[Found]) -> Iterator[list[Found]]:
+    """Some events at a time, by number and by bytes."""
+    held: list[Found] = []
+    size = 0
+    for one in events:
+        held.append(one)
+        size += len(one[2])
+        if len(held) == FRAME_EVENTS or size >= READ_BYTES:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
 
 
 def _csv(batches: Iterator[list[Found]]) -> Iterator[bytes]:
@@ -120,11 +133,13 @@ def _parquet(batches: Iterator[list[Found]]) -> Iterator[bytes]:
     empty = _table([])
     with pq.ParquetWriter(pa.PythonFile(chunks, mode="w"), empty.schema, compression="zstd") as out:
         held: list[Found] = []
+        size = 0
         for found in batches:
             held += found
-            if len(held) >= _PARQUET_ROWS:
+            size += sum(len(body) for _, _, body in found)
+            if len(held) >= _PARQUET_ROWS or size >= 2 * READ_BYTES:
                 out.write_table(_table(held))
-                held = []
+                held, size = [], 0
                 yield chunks.take()
         if held:
             out.write_table(_table(held))

@@ -3,6 +3,8 @@
 Every request carries the caller's `scope`, without a default: whoever builds one must say what the
 caller may see. Times are microseconds since 1970 UTC; `since_us` is inclusive, `until_us` is not,
 and both mean event time. `size` pins the tree size the answer speaks about (None: the newest).
+Every answer names its `tree_size`, and in `behind` how many acknowledged events it could not yet
+take into account (0 unless the query process lags).
 """
 
 from __future__ import annotations
@@ -82,6 +84,7 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str
     tree_size: int
     took_ms: float
+    behind: int = 0
 
 
 class CountRequest(Selection, frozen=True, kw_only=True):
@@ -94,6 +97,7 @@ class CountAnswer(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     tree_size: int
     took_ms: float
+    behind: int = 0
 
 
 class FacetsRequest(Selection, frozen=True, kw_only=True):
@@ -120,6 +124,7 @@ class FacetsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     more: bool
     tree_size: int
     took_ms: float
+    behind: int = 0
 
 
 class HistogramRequest(Selection, frozen=True, kw_only=True):
@@ -149,6 +154,7 @@ class HistogramAnswer(msgspec.Struct, frozen=True, kw_only=True):
     buckets: list[Bucket]
     tree_size: int
     took_ms: float
+    behind: int = 0
 
 
 class SuggestRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,6 +202,7 @@ class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     cursor: str
     tree_size: int
     took_ms: float
+    behind: int = 0
     state: dict[str, Raw] | None = None
 
 
@@ -221,6 +228,7 @@ class TimelineAnswer(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str
     tree_size: int
     took_ms: float
+    behind: int = 0
 
 
 class ExportRequest(Selection, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw
 
 from indelible.base.clock import rfc3339
 from indelible.base.errors import BadRequest
-from indelible.base.limits import QUERY_SECONDS, SEARCH_ROWS
+from indelible.base.limits import PAGE_BYTES, QUERY_SECONDS, SEARCH_COLUMNS, SEARCH_ROWS
 from indelible.event.evaluate import values_of
 from indelible.event.fields import event_time_us, ip_text
 from indelible.event.model import StoredEvent
@@ -51,13 +51,15 @@ class QueryEngine:
 
     def search(self, request: SearchRequest) -> SearchPage:
         """One page of events."""
+        if len(request.columns) > SEARCH_COLUMNS:
+            raise BadRequest(f"columns has more than {SEARCH_COLUMNS} fields", field="columns")
         order = f"search {request.sort} {request.descending}"
         page = self.pages(request, order, request.sort, request.descending)
         with page as (session, found, cursor):
-            rows = [
-                row_of(index, event, body, request.columns, request.full)
-                for index, event, body in found
-            ]
+            rows: list[Row] = []
+            for index, event, body in found:
+                session.check()
+                rows.append(row_of(index, event, body, request.columns, request.full))
             return SearchPage(
                 events=rows, cursor=cursor, tree_size=session.size, took_ms=session.took_ms
             )
@@ -115,13 +117,17 @@ def _page(
 ) -> tuple[list[Found], tuple[int, int] | None]:
     """Up to `limit` events after `after`, and where the page ended if there is more."""
     found: list[Found] = []
+    held = 0
     while True:
         wanted = limit - len(found)
         keys = find(session, sort, descending, wanted + 1, after)
         shown = keys[:wanted]
-        for index, event, body in session.events([index for _, index in shown]):
-            if keep(event):
-                found.append((index, event, body))
+        for place, one in enumerate(session.events([index for _, index in shown])):
+            if keep(one[1]):
+                found.append(one)
+                held += len(one[2])
+            if held >= PAGE_BYTES and place + 1 < len(keys):
+                return found, shown[place]
         if len(keys) <= wanted:
             return found, None
         after = shown[-1]

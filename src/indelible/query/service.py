@@ -62,13 +62,21 @@ class Service:
     def __init__(self, engine: QueryEngine) -> None:
         self._engine = engine
 
-    def dispatch(self, op: str, payload: bytes) -> bytes:
-        """The JSON answer to the JSON request, or `{"error": ...}` with the HTTP status in it."""
+    def dispatch(self, op: str, payload: bytes, behind: int = 0) -> bytes:
+        """The JSON answer to the JSON request, or `{"error": ...}` with the HTTP status in it.
+
+        `behind` events are acknowledged and cannot be found yet: an answer about the newest says
+        so.
+        """
         try:
             if op not in OPERATIONS:
                 raise BadRequest(f"there is no query operation {op!r}")
             kind, answer = OPERATIONS[op]
-            return msgspec.json.encode(answer(self._engine, _request(kind, payload)))
+            request = _request(kind, payload)
+            found = answer(self._engine, request)
+            if behind and getattr(request, "size", None) is None:
+                found = msgspec.structs.replace(found, behind=behind)
+            return msgspec.json.encode(found)
         except Exception as error:  # noqa: BLE001 - the other process must get an answer
             return error_answer(error)
 

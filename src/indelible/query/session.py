@@ -7,15 +7,16 @@ selection, scope included, so that no kind of answer can forget the scope.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import duckdb
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import BadRequest, Damaged, IndelibleError, QueryError
-from indelible.base.limits import QUERY_SECONDS
+from indelible.base.limits import FRAME_EVENTS, QUERY_SECONDS, READ_BYTES
 from indelible.event.evaluate import compiled
 from indelible.event.model import StoredEvent, read_body
 from indelible.query.corpus import Corpus, View, look
@@ -33,6 +34,13 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "preserve_insertion_order": False,
 }
+
+
+_LOOK_SECONDS = 0.25
+_FIRST_FETCH = 128
+
+GONE: ContextVar[Callable[[], bool]] = ContextVar("GONE", default=lambda: False)
+"""Says whether whoever asked has hung up; set by the caller's thread, looked at now and then."""
 
 
 class Session:
@@ -54,20 +62,34 @@ class Session:
         self.files = pruned(view.files, self._predicate, self.size)
         self._began = monotonic()
         self._hurried = True
-        self._timer = threading.Timer(reader.seconds, cursor.interrupt)
-        self._timer.daemon = True
-        self._timer.start()
+        self._gone = GONE.get()
+        self._done = threading.Event()
+        threading.Thread(target=self._watch, daemon=True, name="deadline").start()
 
     def close(self) -> None:
         """Stop the clock and give everything back."""
-        self._timer.cancel()
+        self._done.set()
         self._deciders.release()
         self._cursor.close()
 
     def unhurried(self) -> None:
         """Lift the deadline: an export streams for as long as somebody reads it."""
-        self._timer.cancel()
         self._hurried = False
+
+    def _watch(self) -> None:
+        """Interrupt what DuckDB is doing when time is up or nobody waits for it."""
+        while not self._done.wait(_LOOK_SECONDS):
+            if self._ended():
+                self._cursor.interrupt()
+
+    def _ended(self) -> bool:
+        late = self._hurried and monotonic() - self._began > self._reader.seconds
+        return late or self._gone()
+
+    def check(self) -> None:
+        """Go on only while there is time; raises `QueryError`. For loops outside DuckDB."""
+        if self._hurried and monotonic() - self._began > self._reader.seconds:
+            raise _too_long(self._reader.seconds)
 
     @property
     def took_ms(self) -> float:
@@ -119,8 +141,7 @@ class Session:
     def fetch(self, query: Sql) -> list[tuple[object, ...]]:
         """Run it. Raises `QueryError` when it takes too long or too much memory, `Damaged` when a
         column file is not as it was written."""
-        if self._hurried and monotonic() - self._began > self._reader.seconds:
-            raise _too_long(self._reader.seconds)
+        self.check()
         try:
             return self._cursor.execute(query.text, list(query.values)).fetchall()
         except duckdb.InterruptException as error:
@@ -146,19 +167,28 @@ class Session:
         """Bodies from evidence, in the order asked, each checked against the whole selection.
 
         So a lie in the columns can hide an event but never show one outside the caller's scope.
-        Raises `Damaged` when columns and evidence disagree.
+        Fetches about READ_BYTES at a time. Raises `Damaged` when columns and evidence disagree.
         """
-        bodies = dict(self._reader.corpus.bodies(sorted(indexes)))
-        for index in indexes:
-            body = bodies.get(index)
-            event = None if body is None else read_body(body)
-            if body is None or event is None or not self._matches(index, event):
-                raise Damaged(
-                    f"the columns say that event {index} matches, evidence does not",
-                    code="columns_contradicted",
-                    remedy="Run `indelible fsck --columns`, then `indelible reindex`.",
-                )
-            yield index, event, body
+        at, width = 0, _FIRST_FETCH
+        while at < len(indexes):
+            part = indexes[at : at + width]
+            bodies = dict(self._reader.corpus.bodies(sorted(part)))
+            for index in part:
+                self.check()
+                yield self._confirmed(index, bodies.get(index))
+            at += len(part)
+            average = sum(map(len, bodies.values())) // len(part)
+            width = max(1, min(FRAME_EVENTS, READ_BYTES // max(1, average)))
+
+    def _confirmed(self, index: int, body: bytes | None) -> tuple[int, StoredEvent, bytes]:
+        event = None if body is None else read_body(body)
+        if body is None or event is None or not self._matches(index, event):
+            raise Damaged(
+                f"the columns say that event {index} matches, evidence does not",
+                code="columns_contradicted",
+                remedy="Run `indelible fsck --columns`, then `indelible reindex`.",
+            )
+        return index, event, body
 
 
 class Reader:

@@ -6,6 +6,7 @@ cannot answer a read without having had the means to record it.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ from indelible.server.route import Route
 T = TypeVar("T")
 _YES = frozenset({"1", "true", "yes"})
 _NO = frozenset({"0", "false", "no", ""})
+_LOOK_SECONDS = 0.25
 
 
 class HungUp(Exception):
@@ -118,6 +120,24 @@ class Call:
         """A header of the request, cut to what is kept of one."""
         found = header_of(self.request.scope, name.encode())
         return found[:HEADER_CHARS].decode("latin-1")
+
+    async def query(self, op: str, request: msgspec.Struct) -> bytes:
+        """The answer of the query room; nobody searches on for a client that has hung up."""
+        asking = asyncio.ensure_future(self.rooms.query(op, request))
+        leaving = asyncio.ensure_future(self._gone())
+        try:
+            await asyncio.wait((asking, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise HungUp
+            return asking.result()
+        finally:
+            asking.cancel()
+            leaving.cancel()
+
+    async def _gone(self) -> None:
+        """Return when the client hangs up."""
+        while (await self.request.receive())["type"] != "http.disconnect":
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def raw(self, limit: int = CONTROL_BYTES) -> bytes:
         """The body, unpacked."""

@@ -117,7 +117,7 @@ async def search(call: Call) -> Response:
         columns=_columns(call),
         full=call.flag("full"),
     )
-    answer = await call.rooms.query("search", request)
+    answer = await call.query("search", request)
     await call.record("indelible.search", "read", data=_facts(call))
     return encoded(answer)
 
@@ -144,7 +144,7 @@ async def facets(call: Call) -> Response:
         field=call.text("field"),
         limit=call.integer("limit", 1, FACET_VALUES) or 10,
     )
-    answer = await call.rooms.query("facets", request)
+    answer = await call.query("facets", request)
     await call.record("indelible.search.facets", "read", data=_facts(call))
     return encoded(answer)
 
@@ -161,7 +161,7 @@ async def histogram(call: Call) -> Response:
         interval=call.text("interval"),
         by=call.text("by"),
     )
-    answer = await call.rooms.query("histogram", request)
+    answer = await call.query("histogram", request)
     await call.record("indelible.search.histogram", "read", data=_facts(call))
     return encoded(answer)
 
@@ -185,7 +185,7 @@ async def history(call: Call) -> Response:
         id=target,
         state_at_us=None if at is None else at.start,
     )
-    answer = await call.rooms.query("history", request)
+    answer = await call.query("history", request)
     touched = (Touched(type="history", id=f"{kind}/{target}"),)
     await call.record("indelible.target.history", "read", targets=touched, data=_facts(call))
     return encoded(answer)
@@ -207,7 +207,7 @@ async def timeline(call: Call) -> Response:
         now_us=found.now_us,
         actor=actor,
     )
-    answer = await call.rooms.query("timeline", request)
+    answer = await call.query("timeline", request)
     touched = (Touched(type="timeline", id=actor),)
     await call.record("indelible.actor.timeline", "read", targets=touched, data=_facts(call))
     return encoded(answer)
@@ -229,7 +229,7 @@ async def completion(call: Call) -> Response:
             limit=_ASKED_VALUES,
         )
         answer = msgspec.json.decode(
-            await call.rooms.query("suggest", request), type=FacetsAnswer
+            await call.query("suggest", request), type=FacetsAnswer
         )
         proposals.extend(
             msgspec.structs.replace(proposal, kind="value", text=value_text(str(found.value)))

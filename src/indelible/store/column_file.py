@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from indelible.base.errors import Damaged
 from indelible.base.files import write_with
 from indelible.base.invariant import invariant
+from indelible.base.limits import ROW_GROUP_BYTES
 from indelible.store.columns import SCHEMA
 from indelible.store.piece_files import PieceHandle
 from indelible.store.pieces import HeaderValue, PieceReader, PieceWriter
@@ -84,17 +85,22 @@ def _blooms(sample: pa.Table) -> dict[str, dict[str, float | int]]:
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of `ROW_GROUP` rows, the last one shorter."""
+    """The same rows in tables of `ROW_GROUP` rows; shorter the last one, and heavy ones."""
     held: list[pa.Table] = []
-    rows = 0
+    rows = size = 0
     for table in tables:
+        if rows and size + table.nbytes > ROW_GROUP_BYTES:
+            yield pa.concat_tables(held).combine_chunks()
+            held, rows, size = [], 0, 0
         held.append(table)
         rows += table.num_rows
+        size += table.nbytes
         while rows >= ROW_GROUP:
             whole = pa.concat_tables(held)
             yield whole.slice(0, ROW_GROUP).combine_chunks()
             held = [whole.slice(ROW_GROUP)]
             rows -= ROW_GROUP
+            size = held[0].nbytes
     if rows:
         yield pa.concat_tables(held).combine_chunks()
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import struct
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +23,7 @@ import zstandard
 
 from indelible.base.errors import Damaged
 from indelible.base.files import write_with
-from indelible.base.limits import BODY_BYTES, FRAME_EVENTS
+from indelible.base.limits import BODY_BYTES, FRAME_BYTES, FRAME_EVENTS
 from indelible.store.records import Header, RecordCipher, read_header
 
 FORMAT = "indelible-evidence/1"
@@ -62,12 +63,21 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True):
     """Hex of the RFC 6962 hash of the segment's leaves taken as a tree of their own."""
 
 
-def frame_ranges(first: int, end: int) -> Iterator[tuple[int, int]]:
-    """Index ranges of the frames of a segment: none crosses a multiple of FRAME_EVENTS."""
-    while first < end:
-        stop = min(end, (first // FRAME_EVENTS + 1) * FRAME_EVENTS)
-        yield first, stop
-        first = stop
+def frames_of(first: int, bodies: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Index ranges of the frames of a segment whose first event is `first`.
+
+    None crosses a multiple of FRAME_EVENTS or holds more than FRAME_BYTES, but for a single event.
+    """
+    start = end = first
+    held = 0
+    for body in bodies:
+        if end > start and (end % FRAME_EVENTS == 0 or held + len(body) > FRAME_BYTES):
+            yield start, end
+            start, held = end, 0
+        held += len(body)
+        end += 1
+    if end > start:
+        yield start, end
 
 
 class EvidenceWriter:
@@ -101,13 +111,12 @@ class EvidenceWriter:
         sealed = self._cipher.seal(len(self.frames), msgspec.json.encode(footer), last=True)
         self._parts.append(len(sealed).to_bytes(4, "big") + sealed)
         self._parts.append(struct.pack(">Q", self._offset))
-        content = b"".join(self._parts)
 
         def fill(file: BinaryIO) -> None:
-            file.write(content)
+            file.writelines(self._parts)
 
         write_with(path, fill)
-        return len(content)
+        return sum(map(len, self._parts))
 
 
 class EvidenceReader:
@@ -122,6 +131,7 @@ class EvidenceReader:
         self._cache: OrderedDict[int, list[bytes]] = OrderedDict()
         self._cached_frames = cached_frames
         self.footer = self._read_footer(len(raw))
+        self._firsts = [frame.first for frame in self.footer.frames]
 
     def _read_footer(self, start: int) -> Footer:
         handle = self._file.fileno()
@@ -178,7 +188,7 @@ class EvidenceReader:
             packed = self._cipher.open(number, sealed)
         except Damaged as error:
             raise DamagedFrame(where, frame) from error
-        if frame.plain > FRAME_EVENTS * (BODY_BYTES + 1):
+        if frame.plain > FRAME_BYTES + FRAME_EVENTS + BODY_BYTES:
             raise DamagedFrame(where, frame)
         try:
             plain = zstandard.ZstdDecompressor().decompress(packed, max_output_size=frame.plain)
@@ -196,8 +206,7 @@ class EvidenceReader:
 
     def frame_of(self, index: int) -> int:
         """Which frame holds `index`."""
-        low = self.footer.first // FRAME_EVENTS
-        return index // FRAME_EVENTS - low
+        return bisect_right(self._firsts, index) - 1
 
     def salt_key_of(self, index: int) -> str:
         """The id of the salt key that holds at `index`."""

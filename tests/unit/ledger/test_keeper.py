@@ -8,11 +8,17 @@ import pytest
 
 from indelible.base.errors import Damaged
 from indelible.ledger import compact as compact_module
+from indelible.ledger import keeper as keeper_module
+from indelible.ledger import tail as tail_module
+from indelible.ledger import writer as writer_module
+from indelible.ledger.incoming import Work
 from indelible.ledger.keeper import Keeper
 from indelible.ledger.open import Ledger, drop_sealed_journals
 from indelible.ledger.seal import column_file_of
-from indelible.store.column_file import read_column_tables
-from support.opened import create, open_ledger, work
+from indelible.store import column_file as column_module
+from indelible.store import evidence as evidence_module
+from indelible.store.column_file import merge_column_files, read_column_tables
+from support.opened import APP, VIA, create, incoming, open_ledger, work
 
 
 @pytest.fixture
@@ -140,4 +146,97 @@ def test_files_of_an_interrupted_seal_are_swept_and_their_keys_destroyed(ledger:
     keeper_of(ledger)
     assert not list(ledger.paths.evidence.iterdir())
     assert len(ledger.keyring.all_ids()) == len(before) - 2
+    ledger.close()
+
+
+# --- heavy events: every bound in events has one in bytes
+
+
+def heavy(first: int, count: int, size: int) -> Work:
+    """Events whose bodies take about `size` bytes."""
+    made = [b'{"action":"t.read","data":"%0*d"}' % (size, n) for n in range(first, first + count)]
+    return Work(APP, VIA, [incoming(n, content=one) for n, one in enumerate(made, first)])
+
+
+def test_a_segment_ends_at_its_bytes(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "SEGMENT_BYTES", 100_000)
+    ledger.writer.append([heavy(0, 25, 10_000)])
+    keeper = keeper_of(ledger)
+    keeper.follow(ledger.writer.where(), 1 << 62)
+    ends = []
+    while (due := keeper.due()) is not None:
+        keeper.seal(keeper.take(due))
+        keeper.drop(due)
+        ends.append(due)
+    assert ends == [9, 18]  # ten bodies take a little more than the bound
+    assert keeper.tail.bytes == sum(map(len, keeper.tail.bodies)) < 100_000
+    ledger.reader.refresh()
+    assert [one.body for one in ledger.reader.many(range(25))] == [
+        one for _, bodies, _ in ledger.reader.spans(0, 25) for one in bodies
+    ]
+    ledger.close()
+
+
+def test_a_frame_ends_at_its_bytes_and_every_event_is_found(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence_module, "FRAME_BYTES", 25_000)
+    ledger.writer.append([heavy(0, 9, 10_000), work(9, 1_100), heavy(1_109, 1, 90_000)])
+    seal_all(ledger, keeper_of(ledger))
+    [row] = ledger.manifest.segments()
+    frames = ledger.reader.evidence(row).footer.frames
+    assert all(frame.plain <= 25_000 + frame.count for frame in frames if frame.count > 1)
+    assert max(frame.plain for frame in frames) > 90_000  # one body always fits
+    bodies = [one.body for one in ledger.reader.many(range(1_110))]
+    assert bodies == [b for _, found, _ in ledger.reader.spans(0, 1_110) for b in found]
+    assert bodies[1_109].startswith(b'{"action":"t.read","data":"0000')
+    ledger.close()
+
+
+def test_columns_of_the_tail_are_made_in_pieces_bounded_in_bytes(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_module, "CHUNK_BYTES", 35_000)
+    keeper = keeper_of(ledger)
+    ledger.writer.append([heavy(0, 5, 10_000)])
+    keeper.follow(ledger.writer.where(), 1 << 62)
+    assert [(c.first, c.end) for c in keeper.chunks(partial=False)] == [(0, 3)]
+    assert [(c.first, c.end) for c in keeper.chunks(partial=True)] == [(3, 5)]
+    assert keeper.chunks(partial=True) == []
+    ledger.writer.append([heavy(5, 2, 10_000)])
+    keeper.follow(ledger.writer.where(), 1 << 62)
+    assert [(c.first, c.end) for c in keeper.chunks(partial=False)] == [(3, 6)]
+    assert [(c.first, c.end) for c in keeper.chunks(partial=True)] == [(6, 7)]
+    assert keeper.tail.columns(1, 7).column("index").to_pylist() == [1, 2, 3, 4, 5, 6]
+    ledger.close()
+
+
+def test_a_journal_file_that_is_full_is_followed_by_another(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "SEGMENT_BYTES", 50_000)
+    for first in range(0, 20, 2):
+        ledger.writer.append([heavy(first, 2, 10_000)])
+    assert len(list(ledger.paths.journal.iterdir())) == 4
+    keeper = keeper_of(ledger)
+    assert keeper.follow(ledger.writer.where(), 1 << 62)
+    assert keeper.checked() == (20, ledger.tree.root(20))
+    ledger.close()
+
+
+def test_row_groups_of_a_column_file_are_bounded_in_bytes(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_module, "ROW_GROUP_BYTES", 300_000)
+    keeper = keeper_of(ledger)
+    for first in (0, 20, 40):
+        ledger.writer.append([heavy(first, 20, 10_000)])
+        seal_all(ledger, keeper)
+    files = [
+        column_file_of(ledger.paths, row, ledger.keyring) for row in ledger.manifest.columns()
+    ]
+    merged = merge_column_files(
+        files, ledger.paths.columns / "m", key=bytes(32), file_id="m", origin="o"
+    )
+    assert [table.num_rows for table in read_column_tables(merged)] == [20, 20, 20]
     ledger.close()

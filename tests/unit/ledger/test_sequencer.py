@@ -14,6 +14,7 @@ from indelible.base import limits
 from indelible.base.errors import Busy, DiskFull, LedgerStopped
 from indelible.ledger import sequencer as module
 from indelible.ledger.incoming import Durable
+from indelible.ledger.journal import journal_files, journal_spans
 from indelible.ledger.open import Ledger
 from indelible.ledger.sequencer import Sequencer
 from support.opened import create, open_ledger, work
@@ -118,7 +119,55 @@ def test_a_backlog_that_is_not_sealed_makes_senders_wait(
         await sequencer.submit(work(0, 3))
         with pytest.raises(Busy, match="sealed"):
             await sequencer.submit(work(3, 1))
-        sequencer.sealed_end = 3
+        sequencer.sealed(3)
         await sequencer.submit(work(3, 1))
+
+    run(ledger, body)
+
+
+def test_a_backlog_is_bounded_in_bytes_and_shrinks_by_what_is_sealed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(sequencer: Sequencer, told: list[Durable]) -> None:
+        await sequencer.submit(work(0, 3))
+        first = sequencer.unsealed_bytes
+        assert first == sum(len(one.body) for one in ledger.reader.many(range(3)))
+        await sequencer.submit(work(3, 1))
+        monkeypatch.setattr(module, "UNSEALED_BYTES", sequencer.unsealed_bytes)
+        with pytest.raises(Busy, match="bytes of events"):
+            await sequencer.submit(work(4, 1))
+        sequencer.sealed(3)
+        assert sequencer.unsealed_bytes < first
+        await sequencer.submit(work(4, 1))
+
+    run(ledger, body)
+
+
+def test_what_an_earlier_run_left_unsealed_counts_until_it_is_sealed(tmp_path: Path) -> None:
+    create(tmp_path)
+    ledger = open_ledger(tmp_path)
+    for first in (0, 50):
+        ledger.writer.append([work(first, 50)])
+        ledger.writer.roll()
+    spans = journal_spans(ledger.paths.journal, ledger.tree.size)
+    assert [end for end, _ in spans] == [50, 100]
+    sequencer = Sequencer(
+        ledger.writer, on_durable=lambda _: None, data=ledger.paths.data, unsealed=spans
+    )
+    sizes = [path.stat().st_size for path in journal_files(ledger.paths.journal)]
+    assert sequencer.unsealed_bytes == sum(sizes)
+    sequencer.sealed(50)
+    assert sequencer.unsealed_bytes == sizes[1]
+    ledger.close()
+
+
+def test_one_batch_holds_no_more_than_its_bytes_and_one_submission(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(sequencer: Sequencer, told: list[Durable]) -> None:
+        monkeypatch.setattr(module, "BATCH_BYTES", 100)
+        await asyncio.gather(*(sequencer.submit(work(n, 1)) for n in range(12)))
+        assert sequencer.batches >= 6
+        assert sequencer.queued_bytes == sequencer.queued_events == 0
 
     run(ledger, body)

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from indelible.base.errors import BadRequest, Damaged, IndelibleError, QueryError
@@ -25,6 +26,9 @@ from indelible.event.predicate import (
     Text,
 )
 from indelible.event.text import fold
+from indelible.query import export as export_module
+from indelible.query import run as run_module
+from indelible.query import session as session_module
 from indelible.query.corpus import look
 from indelible.query.cursor import read_cursor
 from indelible.query.model import CountRequest, ExportRequest, SearchRequest
@@ -241,6 +245,100 @@ def test_the_bodies_of_other_identifiers_are_not_fetched(make: Make, event_body:
     engine, corpus = make([event_body(n, id=f"e{n}") for n in range(60)], [20, 40])
     assert found(engine, term("id", "e7")) == [7]
     assert set(corpus.fetched) == {7}
+
+
+# --- bounds
+
+
+def test_a_page_ends_at_its_bytes_and_goes_on_there(
+    make: Make, event_body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "PAGE_BYTES", 25_000)
+    monkeypatch.setattr(session_module, "_FIRST_FETCH", 2)
+    monkeypatch.setattr(session_module, "READ_BYTES", 25_000)
+    engine, corpus = make([event_body(n, data={"x": "y" * 10_000}) for n in range(8)], [5])
+    request = SearchRequest(scope=EVERYTHING, limit=8, full=True)
+    seen = []
+    while True:
+        corpus.fetched.clear()
+        page = engine.search(request)
+        assert len(page.events) <= 3
+        assert len(corpus.fetched) <= 4
+        seen += [row.index for row in page.events]
+        if not page.cursor:
+            break
+        request = msgspec.structs.replace(request, cursor=page.cursor)
+    assert seen == [7, 6, 5, 4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("format", ["ndjson", "csv", "parquet"])
+def test_an_export_holds_some_events_at_a_time(
+    make: Make, event_body: Body, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    monkeypatch.setattr(session_module, "_FIRST_FETCH", 2)
+    for module in (session_module, export_module):
+        monkeypatch.setattr(module, "READ_BYTES", 25_000)
+    engine, corpus = make([event_body(n, data={"x": "y" * 10_000}) for n in range(40)], [30])
+    pieces = export_module.export(engine, ExportRequest(scope=EVERYTHING, format=format))
+    first = [next(pieces), next(pieces)]
+    assert len(corpus.fetched) < 15
+    whole = b"".join([*first, *pieces])
+    assert sorted(corpus.fetched) == list(range(40))
+    if format == "parquet":
+        assert pq.read_table(pa.BufferReader(whole)).num_rows == 40
+    else:
+        assert whole.count(b"y" * 10_000) == 40
+
+
+def test_a_row_shows_a_bounded_number_of_columns(make: Make, event_body: Body) -> None:
+    engine, _ = make([event_body(0)])
+    names = tuple(f"data.k{n}" for n in range(65))
+    with pytest.raises(BadRequest, match="64"):
+        engine.search(SearchRequest(scope=EVERYTHING, columns=names))
+    engine.search(SearchRequest(scope=EVERYTHING, columns=names[:64]))
+
+
+def test_the_deadline_holds_outside_the_database_too(
+    make: Make, event_body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, corpus = make([event_body(n) for n in range(300)], [100], seconds=20)
+    with engine.session(SearchRequest(scope=EVERYTHING)) as session:
+        events = session.events(range(300))
+        next(events)
+        late = session_module.monotonic() + 30
+        monkeypatch.setattr(session_module, "monotonic", lambda: late)
+        with pytest.raises(QueryError, match="longer than 20 seconds"):
+            next(events)
+    assert len(corpus.fetched) < 300
+
+
+def test_a_query_that_nobody_waits_for_ends(make: Make, event_body: Body) -> None:
+    entered = threading.Event()
+    engine, corpus = make([event_body(n, id=f"e{n}") for n in range(5_000)], [5_000])
+    slow = corpus.bodies
+
+    def bodies(indexes: Any) -> Any:
+        entered.set()
+        threading.Event().wait(0.6)  # longer than the watch looks away
+        return slow(indexes)
+
+    corpus.bodies = bodies
+    engine._reader.table._bodies = bodies
+    token = session_module.GONE.set(entered.is_set)
+    try:
+        with pytest.raises(QueryError):
+            found(engine, term("id", "nowhere", op=Op.CONTAINS))
+    finally:
+        session_module.GONE.reset(token)
+
+
+def test_an_answer_says_how_many_events_it_could_not_see(make: Make, event_body: Body) -> None:
+    engine, _ = make([event_body(n) for n in range(4)], [2])
+    service = Service(engine)
+    asked = SearchRequest(scope=EVERYTHING)
+    for request, behind in ((asked, 7), (msgspec.structs.replace(asked, size=3), 0)):
+        answer = msgspec.json.decode(service.dispatch("search", msgspec.json.encode(request), 7))
+        assert answer["behind"] == behind
 
 
 # --- failing well

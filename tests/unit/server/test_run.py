@@ -339,3 +339,27 @@ def test_a_client_certificate_is_demanded_when_an_authority_is_set(tmp_path, cer
     house.close()
 
 
+
+
+def test_nobody_searches_on_for_a_client_that_hung_up(house):
+    begun, ended = threading.Event(), threading.Event()
+
+    async def slow(op, request):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    house.rooms.query = slow
+    with serving(house) as (port, _):
+        token = house.tokens["reader"]
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(
+                f"GET /v1/search HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+                .encode()
+            )
+            assert begun.wait(20)
+            assert not ended.is_set()
+        assert ended.wait(20)
+        assert _post(house, port)[0] == 200
