@@ -95,7 +95,7 @@ def parse(data: bytes) -> SignedNote:
     if any(c < " " and c != "\n" for c in note):
         raise NoteError("note: a control character")
     text, separator, block = note.rpartition("\n\n")
-    if not separator or not text or not block.endswith("\n"):
+    if not separator or not block.endswith("\n"):
         raise NoteError("note: expected a text, an empty line and signature lines")
     lines = block[:-1].split("\n")
     if len(lines) > MAX_SIGNATURES:

@@ -176,3 +176,21 @@ def test_the_largest_checkpoint_size_is_read() -> None:
     for wrong in (head._replace(size=1 << 64), head._replace(root=b""), head._replace(origin="")):
         with pytest.raises(NoteError):
             wrong.format()
+
+
+def test_a_text_may_be_one_empty_line() -> None:
+    signed = f"\n\n{ED.sign(chr(10))}".encode()
+    found = note.parse(signed)
+    assert found.text == "\n"
+    assert note.serialise(found) == signed
+    assert note.check(signed, [ED.verifier])[0].valid
+    with pytest.raises(NoteError):
+        note.parse(signed[1:])
+
+
+def test_a_note_has_at_most_a_mebibyte() -> None:
+    line = ED.sign("\n")
+    room = (1 << 20) - len(line.encode()) - 2
+    assert len(note.parse(f"{'x' * room}\n\n{line}".encode()).text) == room + 1
+    with pytest.raises(NoteError, match="larger"):
+        note.parse(f"{'x' * (room + 1)}\n\n{line}".encode())
