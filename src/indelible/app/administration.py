@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 
 from indelible.app.core import OVERLAP_US, Core
+from indelible.app.damage import Finding, remember, settle
 from indelible.app.recovery_file import recovery_path, write_recovery
 from indelible.app.serve import SETTINGS
 from indelible.base.clock import rfc3339, wall_us
-from indelible.base.errors import EXIT_DAMAGED, BadRequest, IndelibleError
+from indelible.base.errors import EXIT_DAMAGED, EXIT_OK, BadRequest, IndelibleError
 from indelible.ledger.incoming import own_record
 from indelible.ledger.publish import LogKeys
 from indelible.server.rooms import VerifyOutcome, VerifyRequest
@@ -52,7 +53,7 @@ async def verify(
             await process.wait()
     if not final:
         raise IndelibleError("the verification ended without an account", code="cut_off")
-    return outcome(core, final)
+    return outcome(core, request, final)
 
 
 class _Ended(msgspec.Struct):
@@ -61,13 +62,18 @@ class _Ended(msgspec.Struct):
     lines: list[str] = []
 
 
-def outcome(core: Core, final: bytes) -> VerifyOutcome:
-    """The account of a verification; damage is remembered by the running ledger."""
+def outcome(core: Core, request: VerifyRequest, final: bytes) -> VerifyOutcome:
+    """The account of a verification; damage is remembered by the running ledger.
+
+    What only a verification policy of the caller's asks for is the caller's to know.
+    """
     ended = msgspec.json.decode(final, type=_Ended)
-    if ended.exit == EXIT_DAMAGED:  # else the question was wrong, not the log
-        text = f"verification: {ended.verdict}"
-        if text not in core.damage:
-            core.damage.append(text)
+    first, last = request.from_index, request.to_index
+    if ended.exit == EXIT_DAMAGED and not request.verification_policy:
+        finding = Finding(f"verification: {ended.verdict}", first, last)
+        remember(core.meta, core.damage, finding)
+    elif ended.exit == EXIT_OK and not request.quick:
+        settle(core.meta, core.damage, first, last)
     return VerifyOutcome(ok=ended.exit == 0, verdict=ended.verdict, report=msgspec.Raw(final))
 
 

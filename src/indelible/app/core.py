@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from indelible import __version__
+from indelible.app.damage import findings
 from indelible.app.place import Place
 from indelible.app.proving import Prover
 from indelible.app.sources import registered_in_tail
@@ -88,7 +89,7 @@ class Core:
         self.threads = ThreadPoolExecutor(4, "rooms")
         self._publishing_thread = ThreadPoolExecutor(1, "publish")  # no reader delays a checkpoint
         self.started_us = wall_us()
-        self.damage: list[str] = []
+        self.damage = [finding.text for finding in findings(self.meta)]
         self._sources = {row.id: Source(row.number, row.id) for row in self.meta.sources()}
         self._sources[SELF.id] = SELF
         self._registering = asyncio.Lock()
