@@ -36,12 +36,12 @@ def lines(first: int, end: int) -> bytes:
 
 
 async def post(
-    ledger: LocalLedger, first: int, end: int, source: str = "hr"
+    ledger: LocalLedger, first: int, end: int, source: str = "hr", tenant: str = ""
 ) -> Written:
     """Write the events of `lines`."""
     parsed, refused = parse_native(lines(first, end))
     assert not refused
-    registered = await ledger.core.source(source, "")
+    registered = await ledger.core.source(source, tenant)
     return await ledger.core.write(registered, Via(protocol="http", parser="native/1"), parsed)
 
 

@@ -48,7 +48,7 @@ def decide(
 
 
 def _decide_writing(principal: Principal, resource: Resource) -> Decision:
-    if OWN_TENANT in (resource.tenant, resource.source):
+    if OWN_TENANT in (resource.tenant.casefold(), resource.source.casefold()):
         return Decision(allowed=False, why=f"the name {OWN_TENANT!r} is the ledger's own")
     if principal.role is not Role.WRITER:
         return Decision(allowed=True, why=f"the role {principal.role.value} may import")

@@ -90,8 +90,10 @@ class Core:
         self._publishing_thread = ThreadPoolExecutor(1, "publish")  # no reader delays a checkpoint
         self.started_us = wall_us()
         self.damage = [finding.text for finding in findings(self.meta)]
-        self._sources = {row.id: Source(row.number, row.id) for row in self.meta.sources()}
-        self._sources[SELF.id] = SELF
+        self._sources = {
+            (row.id, row.tenant): Source(row.number, row.id) for row in self.meta.sources()
+        }
+        self._sources[(SELF.id, "")] = SELF
         self._registering = asyncio.Lock()
         self._refused: dict[tuple[int, int], int] = {}
         self.committed = asyncio.Condition()
@@ -132,12 +134,12 @@ class Core:
         return written.indexes[0]
 
     async def source(self, name: str, tenant: str) -> Source:
-        """The registered source of this name; registers it (a `source` record) at first sight."""
-        found = self._sources.get(name)
+        """The source of this name and tenant; registers it (a `source` record) at first sight."""
+        found = self._sources.get((name, tenant))
         if found is not None:
             return found
         async with self._registering:
-            found = self._sources.get(name)
+            found = self._sources.get((name, tenant))
             if found is not None:
                 return found
             number = 1 + max((s.number for s in self._sources.values()), default=0)
@@ -148,7 +150,7 @@ class Core:
                 data["tenant"] = tenant
             await self.own(own_record("source", "ledger.source.register", data, "create"))
             self.meta.add_source(number, name, tenant)
-            found = self._sources[name] = Source(number, name)
+            found = self._sources[(name, tenant)] = Source(number, name)
             return found
 
     def refused(self, source: Source, count: int) -> None:
@@ -229,9 +231,9 @@ class Core:
     def _restore_sources(self) -> None:
         """A crash between a `source` record and the metadata leaves the record: take it over."""
         for number, name, tenant in registered_in_tail(self.ledger):
-            if number and name not in self._sources:
+            if number and (name, tenant) not in self._sources:
                 self.meta.add_source(number, name, tenant)
-                self._sources[name] = Source(number, name)
+                self._sources[(name, tenant)] = Source(number, name)
 
     async def checked(self, size: int, root: bytes) -> None:
         """A keeper has read everything below `size` back from disk: publish it.

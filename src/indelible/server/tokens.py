@@ -72,7 +72,7 @@ def _checked(asked: TokenRequest) -> TokenRequest:
         raise BadRequest("only a writer is bound to a source", field="source")
     if asked.role == Role.ADMIN.value and asked.tenant:
         raise BadRequest("an admin administers the ledger, not a tenant", field="tenant")
-    if writer and OWN_TENANT in (asked.source, asked.tenant):
+    if writer and OWN_TENANT in (asked.source.casefold(), asked.tenant.casefold()):
         raise Forbidden(f"the name {OWN_TENANT!r} is the ledger's own")
     return asked
 

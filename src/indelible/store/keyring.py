@@ -301,11 +301,8 @@ class Keyring:
     def copy_sealed(self, to: Path) -> None:
         """A copy that only the recovery file opens: wrapped keys and the sealed master key."""
         make_folder(to)
-        target = connect(to / "keyring.sqlite")
         with self._lock:
-            self._db.backup(target)
-        target.close()
-        os.chmod(to / "keyring.sqlite", 0o600)
+            self._db.copy_to(to / "keyring.sqlite")
         shutil.copyfile(self.folder / "master.sealed", to / "master.sealed")
 
     def close(self) -> None:

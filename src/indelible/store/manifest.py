@@ -6,7 +6,6 @@ row appears only when its evidence and columns are durable and were read back.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -17,7 +16,7 @@ import msgspec
 from indelible.base.clock import wall_us
 from indelible.base.errors import Damaged
 from indelible.base.limits import SEGMENT_EVENTS
-from indelible.store.sqlite import connect
+from indelible.store.sqlite import StoreFull, connect
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -72,12 +71,11 @@ class Manifest:
         self.path = path
         self._lock = threading.Lock()
         try:
-            fresh = not path.exists()
             self._db = connect(path, read_only=read_only)
             if not read_only:
                 self._db.executescript(_SCHEMA)
-                if fresh:
-                    os.chmod(path, 0o600)
+        except StoreFull:
+            raise
         except sqlite3.Error as error:
             raise Damaged(f"the manifest {path} cannot be read: {error}") from error
 
@@ -153,11 +151,8 @@ class Manifest:
 
     def copy_to(self, path: Path) -> None:
         """A consistent copy for `backup`."""
-        target = connect(path)
         with self._lock:
-            self._db.backup(target)
-        target.close()
-        os.chmod(path, 0o600)
+            self._db.copy_to(path)
 
     def close(self) -> None:
         """Close the file."""

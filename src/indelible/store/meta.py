@@ -237,11 +237,14 @@ class Meta:
 
     # --- sources
     def add_source(self, number: int, source_id: str, tenant: str = "") -> None:
-        """Remember a registered source; the same again is nothing, a contradiction is refused."""
+        """Remember a registered source; the same again is nothing, a contradiction is refused.
+
+        A source is known by its name and its tenant together.
+        """
         with self._transaction() as db:
             found = db.execute(
-                "SELECT number, id, tenant FROM source WHERE number = ? OR id = ?",
-                (number, source_id),
+                "SELECT number, id, tenant FROM source WHERE number = ? OR (id = ? AND tenant = ?)",
+                (number, source_id, tenant),
             ).fetchall()
             if found == [(number, source_id, tenant)]:
                 return

@@ -45,4 +45,15 @@ MIGRATIONS: tuple[str, ...] = (
       value BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE named_source (
+      number INTEGER PRIMARY KEY,
+      id TEXT NOT NULL,
+      tenant TEXT NOT NULL DEFAULT '',
+      UNIQUE (id, tenant)
+    ) STRICT;
+    INSERT INTO named_source SELECT number, id, tenant FROM source;
+    DROP TABLE source;
+    ALTER TABLE named_source RENAME TO source;
+    """,
 )

@@ -63,6 +63,16 @@ class DurableLink(sqlite3.Connection):
         except sqlite3.OperationalError as error:
             raise _translated(error, self.name) from error
 
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy as the new private file `path`, whose name its errors carry."""
+        target = connect(path)
+        try:
+            self.backup(target)
+        except sqlite3.OperationalError as error:
+            raise _translated(error, str(path)) from error
+        finally:
+            target.close()
+
 
 def connect(path: Path, *, read_only: bool = False) -> DurableLink:
     """Open a database: rollback journal, every commit synced, deleted content overwritten."""

@@ -75,7 +75,10 @@ def test_a_writer_without_source_writes_nothing():
 @pytest.mark.parametrize("role", [Role.WRITER, Role.ADMIN, Role.OWNER])
 def test_nobody_writes_under_the_ledgers_own_name(role):
     principal = _principal(role, "indelible" if role is Role.WRITER else "")
-    for resource in (Resource(source="indelible"), Resource(tenant="indelible")):
+    for resource in (
+        Resource(source="indelible"), Resource(tenant="indelible"),
+        Resource(source="Indelible"), Resource(tenant="INDELIBLE"),
+    ):
         assert not decide(principal, Permission.IMPORT, resource).allowed
 
 

@@ -88,7 +88,9 @@ def test_a_source_is_remembered_once_and_a_contradiction_is_refused(meta):
     for number, name, tenant in ((1, "other", ""), (2, "app", "acme"), (1, "app", "")):
         with pytest.raises(Damaged):
             meta.add_source(number, name, tenant)
-    assert len(meta.sources()) == 2
+    meta.add_source(2, "app", "other tenant")
+    meta.add_source(3, "app", "")
+    assert len(meta.sources()) == 4
 
 
 def test_witnesses_are_added_once_and_removed(meta):
@@ -162,6 +164,20 @@ def test_a_new_migration_is_applied_to_an_old_file(path, monkeypatch):
     monkeypatch.setattr(module, "MIGRATIONS", more[:1])
     with pytest.raises(Damaged):
         Meta(path)
+
+
+def test_sources_of_the_first_release_are_kept_when_tenants_come_into_their_key(path, monkeypatch):
+    with monkeypatch.context() as then:
+        then.setattr(module, "MIGRATIONS", module.MIGRATIONS[:1])
+        old = Meta(path)
+        old.add_source(1, "app", "acme")
+        old.close()
+    now = Meta(path)
+    now.add_source(2, "app", "other")
+    assert [(row.number, row.id, row.tenant) for row in now.sources()] == [
+        (1, "app", "acme"), (2, "app", "other")
+    ]
+    now.close()
 
 
 def test_bytes_that_are_no_database_are_named_damaged(path):
