@@ -35,7 +35,7 @@ from indelible.base.clock import rfc3339, wall_us
 from indelible.base.errors import BadRequest, Busy, Damaged, IndelibleError, KeyMissing, NotFound
 from indelible.base.files import make_folder, write_durably
 from indelible.base.limits import TILE_EVENTS
-from indelible.ledger.journal import journal_files
+from indelible.ledger.journal import first_of, journal_files
 from indelible.ledger.open import Ledger
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.publish import Publisher
@@ -175,7 +175,7 @@ class _Copy:
         for _ in range(TRIES):
             try:
                 for path in journal_files(self._from.journal):
-                    if int(path.name.split("-")[0]) >= self.head.size:
+                    if first_of(path) >= self.head.size:
                         break  # perhaps being created just now
                     made = rekey_journal(
                         path, self._to.journal, ledger.origin, ledger.keyring,

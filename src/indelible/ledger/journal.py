@@ -79,6 +79,11 @@ def file_name(first: int, file_id: str) -> str:
     return f"{first:020d}-{file_id}{SUFFIX}"
 
 
+def first_of(path: Path) -> int:
+    """The first index that the journal file of this name may hold."""
+    return int(path.name.partition("-")[0])
+
+
 def header_bytes(origin: str, path: Path) -> int:
     """How long the header of the journal file of this name is: key ids have a fixed length."""
     first, _, file_id = path.name.removesuffix(SUFFIX).partition("-")
@@ -289,6 +294,6 @@ def journal_files(folder: Path) -> list[Path]:
 def journal_spans(folder: Path, size: int) -> list[tuple[int, int]]:
     """(index after its last event, bytes) of each journal file of a ledger of `size` events."""
     files = journal_files(folder)
-    firsts = [int(path.name.split("-")[0]) for path in files]
+    firsts = [first_of(path) for path in files]
     ends = [*firsts[1:], size]
     return [(end, path.stat().st_size) for end, path in zip(ends, files, strict=False)]

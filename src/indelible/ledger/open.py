@@ -24,7 +24,14 @@ from indelible.base.files import (
     sweep_temporary,
     write_durably,
 )
-from indelible.ledger.journal import MARK, JournalReader, TornTail, header_bytes, journal_files
+from indelible.ledger.journal import (
+    MARK,
+    JournalReader,
+    TornTail,
+    first_of,
+    header_bytes,
+    journal_files,
+)
 from indelible.ledger.kernel import SaltStream, head_of, leaves_of, received_of_head
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.publish import LogKeys, Publisher, check_note
@@ -139,6 +146,8 @@ class Ledger:
                         f" no journal file holds them"
                     )
                 last = self._replay_file(journal, seen, last)
+                if journal.next == journal.header.first:
+                    self._mends.append(partial(self._remove_empty, journal))
             except TornTail as torn:
                 if not newest or self.register.read().size > torn.index:
                     raise Damaged(
@@ -147,6 +156,8 @@ class Ledger:
                 if journal.whole_record_after(torn.offset):
                     raise Damaged(f"{torn.message}, and whole records follow it") from torn
                 self._mends.append(partial(self._quarantine, torn))
+                if torn.index == journal.header.first:
+                    self._mends.append(partial(self._remove_empty, journal))
                 quarantined.append(_torn_name(torn))
                 quarantined_index = torn.index
             finally:
@@ -162,7 +173,7 @@ class Ledger:
         Decided by the file's size alone: what stands in a damaged header says nothing.
         """
         whole = header_bytes(self.origin, path)
-        return path.stat().st_size < whole and int(path.name.split("-")[0]) >= sealed
+        return path.stat().st_size < whole and first_of(path) >= sealed
 
     def _last_sealed_received(self, sealed: int) -> int:
         return self.reader.segments[-1].received_max if sealed else 0
@@ -199,6 +210,14 @@ class Ledger:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+    def _remove_empty(self, journal: JournalReader) -> None:
+        """A crash before the first event leaves a file without one; the next begins at its index.
+
+        Two files of one first index would leave it to chance which of them sorts as the newest.
+        """
+        remove_durably(journal.path)
+        self.keyring.destroy([journal.header.key, journal.header.salt_key])
 
     def _compare_with_register(self) -> None:
         signed = self.register.read()
@@ -270,11 +289,9 @@ def drop_sealed_journals(
         if path.name == keep:
             continue
         journal = JournalReader(path, origin, keyring)
-        key = journal.header.key
-        follows = (
-            int(files[position + 1].name.split("-")[0]) if position + 1 < len(files) else None
-        )
-        end = follows if follows is not None else _end_of(journal)
+        key, first = journal.header.key, journal.header.first
+        follows = first_of(files[position + 1]) if position + 1 < len(files) else first
+        end = follows if follows > first else _end_of(journal)
         journal.close()
         if end <= sealed_end:
             path.unlink()

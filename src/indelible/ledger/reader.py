@@ -14,7 +14,7 @@ import msgspec
 
 from indelible.base.errors import Damaged, NotFound
 from indelible.base.limits import TILE_EVENTS
-from indelible.ledger.journal import Batch, JournalReader, TornTail, journal_files
+from indelible.ledger.journal import Batch, JournalReader, TornTail, first_of, journal_files
 from indelible.ledger.kernel import SaltStream, entry_of, head_of, leaves_of
 from indelible.ledger.paths import LedgerPaths
 from indelible.store.evidence import EvidenceReader
@@ -120,7 +120,7 @@ class LedgerReader:
         """Unsealed events by ascending index, each journal file opened once."""
         found: dict[int, Stored] = {}
         files = journal_files(self._paths.journal) if indexes else []
-        starts = [int(path.name.split("-")[0]) for path in files]
+        starts = [first_of(path) for path in files]
         for at, path in enumerate(files):
             stop = starts[at + 1] if at + 1 < len(files) else 1 << 63
             here = [index for index in indexes if starts[at] <= index < stop]
@@ -194,7 +194,7 @@ class LedgerReader:
     def _journal(self, index: int) -> Iterator[tuple[Batch, SaltStream]]:
         """Batches from the one that holds `index` on, from the journal files."""
         files = journal_files(self._paths.journal)
-        starts = [int(path.name.split("-")[0]) for path in files]
+        starts = [first_of(path) for path in files]
         at = max(0, bisect.bisect_right(starts, index) - 1)
         for path in files[at:]:
             reader = JournalReader(path, self.origin, self._keyring)

@@ -18,7 +18,14 @@ from indelible.base.errors import Damaged
 from indelible.base.invariant import invariant
 from indelible.base.limits import CHUNK_BYTES, CHUNK_EVENTS
 from indelible.ledger.incoming import Durable
-from indelible.ledger.journal import MARK, Batch, JournalReader, TornTail, journal_files
+from indelible.ledger.journal import (
+    MARK,
+    Batch,
+    JournalReader,
+    TornTail,
+    first_of,
+    journal_files,
+)
 from indelible.ledger.kernel import SaltStream, head_of, leaves_of, received_of_head
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.tree_state import LogTree
@@ -85,6 +92,7 @@ class Tail:
         return True
 
     def _read(self, durable: Durable, stop: int) -> None:
+        opened = self._file is None
         if self._file is None:
             self._open(self._path_of(self.end))
         reader = self._file
@@ -101,7 +109,7 @@ class Tail:
         if until is None:
             reader.close()
             self._file = None
-        elif self.end == before and self.end < durable.size:
+        if self.end == before and (opened or until is not None):
             raise Damaged(
                 f"{reader.path.name} ends at index {self.end}, {durable.size} were stored"
             )
@@ -122,7 +130,7 @@ class Tail:
     def _path_of(self, index: int) -> Path:
         found = None
         for path in journal_files(self._paths.journal):
-            if int(path.name.split("-")[0]) <= index:
+            if first_of(path) <= index:
                 found = path
         if found is None:
             raise Damaged(f"no journal file holds index {index}")

@@ -12,7 +12,14 @@ import pytest
 from indelible.base.errors import Damaged, DiskFull, FolderInUse, LedgerStopped
 from indelible.event.model import read_body
 from indelible.ledger.incoming import Own, Work
-from indelible.ledger.open import Forked, RolledBack
+from indelible.ledger.journal import (
+    JournalWriter,
+    NewJournal,
+    file_name,
+    first_of,
+    journal_files,
+)
+from indelible.ledger.open import Forked, RolledBack, drop_sealed_journals
 from support.opened import APP, VIA, create, incoming, open_ledger, work
 
 
@@ -90,6 +97,43 @@ def test_no_file_is_appended_to_after_a_restart(root: Path) -> None:
     assert len(list((root / "data/ledger/journal").iterdir())) == 2
     for path, size in files.items():
         assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize("file_id", ["0" * 16, "f" * 16])
+@pytest.mark.parametrize("torn", [b"", b"\0\0"])
+def test_a_file_that_got_no_event_goes_at_the_next_start(
+    root: Path, file_id: str, torn: bytes
+) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 3)])
+    ledger.writer.roll()
+    keys = NewJournal.prepare(ledger.keyring)._replace(file_id=file_id)
+    empty = JournalWriter(ledger.paths.journal, ledger.origin, 3, keys)
+    ledger.close()
+    with empty.path.open("ab") as file:
+        file.write(torn)
+    for first in range(3, 9, 3):
+        ledger = open_ledger(root)
+        assert not empty.path.exists()
+        assert not {keys.key_id, keys.salt_key_id} & ledger.keyring.all_ids().keys()
+        ledger.writer.append([work(first, 3)])
+        ledger.close()
+    assert [first_of(path) for path in journal_files(ledger.paths.journal)] == [0, 3, 6]
+
+
+def test_of_two_files_of_one_first_index_none_goes_before_its_events_are_sealed(
+    root: Path,
+) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 3)])
+    first = journal_files(ledger.paths.journal)[0]
+    keys = NewJournal.prepare(ledger.keyring)._replace(file_id="f" * 16)
+    JournalWriter(ledger.paths.journal, ledger.origin, 0, keys)
+    assert drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, 0, keep=None) == [
+        file_name(0, "f" * 16)
+    ]
+    assert first.exists()
+    ledger.close()
 
 
 def test_a_second_writer_on_the_folder_is_refused(root: Path) -> None:
