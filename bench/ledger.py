@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from indelible.base.limits import COMPACT_SECONDS
 from indelible.simulate.company import events
 from indelible.simulate.profile import BENCH
 
@@ -170,7 +171,7 @@ class Ledger:
             if now == before:
                 return
             before = now
-            time.sleep(5)
+            time.sleep(2 * COMPACT_SECONDS)
 
     def folder_bytes(self) -> dict[str, int]:
         """Bytes of each folder inside `data/ledger`."""

@@ -18,6 +18,7 @@ from indelible.app import wire
 from indelible.app.place import Place
 from indelible.base.clock import MICROS, monotonic, wall_us
 from indelible.base.errors import Damaged
+from indelible.base.limits import COMPACT_FILES, COMPACT_SECONDS
 from indelible.ledger.incoming import Durable
 from indelible.ledger.keeper import Keeper
 from indelible.ledger.seal import Segment
@@ -50,7 +51,7 @@ class SealerProcess:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._durable = Durable(self._keeper.tail.end, "", 0)
         self._told, self._told_at = -1, 0.0
-        self._partial_at = 0.0
+        self._partial_at = self._sealed_at = 0.0
         self._flush = False
         self._seal_to: int | None = None
         self._thread = ThreadPoolExecutor(1, "seal")
@@ -173,9 +174,16 @@ class SealerProcess:
         segment = self._next_segment()
         if segment is not None:
             self._sealing = self._thread.submit(self._keeper.seal, segment)
-        elif self._compact_due:
+        elif self._compact_due and not self._in_a_burst():
             self._compact_due = False
             self._compacting = self._thread.submit(self._tidy)
+
+    def _in_a_burst(self) -> bool:
+        """Segments follow each other: what may wait leaves the processors to what must not."""
+        return (
+            monotonic() - self._sealed_at < COMPACT_SECONDS
+            and self._keeper.small_files() <= COMPACT_FILES
+        )
 
     def _tidy(self) -> object:
         self._keeper.remove_obsolete()
@@ -199,6 +207,7 @@ class SealerProcess:
 
     def _sealed(self, row: SegmentRow) -> None:
         self._sealing = None
+        self._sealed_at = monotonic()
         self._compact_due = True
         self._ids_replaced = True
         self._keeper.drop(row.end)

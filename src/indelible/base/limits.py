@@ -39,6 +39,8 @@ TILE_EVENTS: Final = 256
 UNSEALED_EVENTS: Final = 1_048_576  # beyond it senders get 503 until sealing catches up
 UNSEALED_BYTES: Final = 512 << 20  # the same; three processes hold what is unsealed
 COMPACT_EVENTS: Final = 524_288  # rows of a compacted column file: 8 whole segments
+COMPACT_SECONDS: Final = 5  # compaction waits until no segment was sealed for so long
+COMPACT_FILES: Final = 64  # small column files, beyond which it waits no longer
 RESERVED_BYTES: Final = 64 << 20  # kept free on disk for the ledger's own records
 
 # --- time

@@ -6,7 +6,7 @@ runs in the sealer process; in the local mode of the command line in the same on
 
 from __future__ import annotations
 
-from indelible.base.limits import SEGMENT_BYTES, SEGMENT_EVENTS
+from indelible.base.limits import COMPACT_EVENTS, SEGMENT_BYTES, SEGMENT_EVENTS
 from indelible.ledger.compact import GRACE_US, compact_once, remove_obsolete
 from indelible.ledger.incoming import Durable
 from indelible.ledger.paths import LedgerPaths
@@ -36,6 +36,7 @@ class Keeper:
         self._sealer = Sealer(paths, origin, keyring, manifest)
         self._secret = keyring.newest(SEEN)
         self.sealed_end = reader.sealed_end
+        self._small: int | None = None
 
     def follow(self, durable: Durable, limit: int = 8_192) -> bool:
         """Read on; True when everything durable was read back."""
@@ -68,6 +69,7 @@ class Keeper:
     def seal(self, segment: Segment) -> SegmentRow:
         """Make a segment durable; the tail still holds it until `drop`."""
         row = self._sealer.seal(segment, self.tail)
+        self._small = None
         compact_ids(self.paths.ids, self._secret)
         return row
 
@@ -82,7 +84,15 @@ class Keeper:
 
     def compact(self) -> ColumnsRow | None:
         """One step of compaction, if one is due."""
+        self._small = None
         return compact_once(self.paths, self.origin, self.keyring, self.manifest)
+
+    def small_files(self) -> int:
+        """How many column files are smaller than a compacted one."""
+        if self._small is None:
+            rows = self.manifest.columns()
+            self._small = sum(row.rows < COMPACT_EVENTS for row in rows)
+        return self._small
 
     def remove_obsolete(self, grace_us: int = GRACE_US) -> int:
         """Remove column files that were replaced long enough ago."""

@@ -169,6 +169,7 @@ class Tail:
         """
         made: list[Chunk] = []
         while True:
+            short: Chunk | None = None
             if self.chunks and self.chunks[-1].end < self._full(self.chunks[-1].first):
                 short = self.chunks[-1]
                 if short.end == self.end:
@@ -181,7 +182,7 @@ class Tail:
             end = min(self.end, full)
             if end == first or (end < full and not partial):
                 return made
-            made.append(self._chunk(first, end))
+            made.append(self._chunk(short, first, end))
             self.chunks.append(made[-1])
 
     def _full(self, first: int) -> int:
@@ -189,12 +190,17 @@ class Tail:
         heavy = self.cut(first, CHUNK_BYTES) if first < self.end else self.end
         return min(heavy, first + CHUNK_EVENTS) if heavy < self.end else first + CHUNK_EVENTS
 
-    def _chunk(self, first: int, end: int) -> Chunk:
+    def _chunk(self, short: Chunk | None, first: int, end: int) -> Chunk:
+        """The columns of [first, end): those of the `short` one that grew are not made again."""
+        made = short.end if short is not None else first
         builder = ColumnBuilder()
         builder.extend(
-            zip(range(first, end), self.bodies[first - self.start : end - self.start], strict=True)
+            zip(range(made, end), self.bodies[made - self.start : end - self.start], strict=True)
         )
-        return Chunk(first, end, builder.build())
+        table = builder.build()
+        if short is not None:
+            table = pa.concat_tables([short.table, table]).combine_chunks()
+        return Chunk(first, end, table)
 
     def columns(self, first: int, end: int) -> pa.Table:
         """The columns of [first, end), from the chunks (all of which must be built)."""

@@ -18,6 +18,7 @@ from indelible.ledger.seal import column_file_of
 from indelible.store import column_file as column_module
 from indelible.store import evidence as evidence_module
 from indelible.store.column_file import merge_column_files, read_column_tables
+from indelible.store.columns import ColumnBuilder, table_of
 from support.opened import APP, VIA, create, incoming, open_ledger, work
 
 
@@ -208,6 +209,45 @@ def test_columns_of_the_tail_are_made_in_pieces_bounded_in_bytes(
     assert [(c.first, c.end) for c in keeper.chunks(partial=False)] == [(3, 6)]
     assert [(c.first, c.end) for c in keeper.chunks(partial=True)] == [(6, 7)]
     assert keeper.tail.columns(1, 7).column("index").to_pylist() == [1, 2, 3, 4, 5, 6]
+    ledger.close()
+
+
+def test_columns_of_an_event_are_made_once_however_often_the_tail_is_asked(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    class Counting(ColumnBuilder):
+        def add(self, index: int, body: bytes) -> None:
+            made.append(index)
+            super().add(index, body)
+
+    keeper = keeper_of(ledger)
+    monkeypatch.setattr(tail_module, "ColumnBuilder", Counting)
+    for first in range(0, 60, 20):
+        ledger.writer.append([work(first, 20)])
+        keeper.follow(ledger.writer.where(), 1 << 62)
+        [chunk] = keeper.chunks(partial=True)
+        assert (chunk.first, chunk.end, chunk.table.num_rows) == (0, first + 20, first + 20)
+    assert made == list(range(60))
+    bodies = [(index, ledger.reader.one(index).body) for index in range(60)]
+    assert keeper.tail.columns(0, 60).equals(table_of(bodies))
+    ledger.close()
+
+
+def test_a_file_counts_as_small_until_it_is_compacted(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compact_module, "COMPACT_EVENTS", 90)
+    monkeypatch.setattr(keeper_module, "COMPACT_EVENTS", 90)
+    keeper = keeper_of(ledger)
+    counted = []
+    for first in range(0, 90, 30):
+        ledger.writer.append([work(first, 30)])
+        seal_all(ledger, keeper)
+        counted.append(keeper.small_files())
+    keeper.compact()
+    assert (counted, keeper.small_files()) == ([1, 2, 3], 0)
     ledger.close()
 
 
