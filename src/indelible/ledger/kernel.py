@@ -18,6 +18,7 @@ from indelible.proof.commitment import KINDS, block_key, block_salts
 _ENTRY_HEAD = struct.Struct(">BBHIQQI")
 _sha256 = hashlib.sha256
 _PREFIX = b"indelible/body/v1\x00"
+_OWN = b',"kind":"'
 
 
 class SaltStream:
@@ -112,6 +113,25 @@ def head_of(body: bytes) -> bytes:
         )
     except (msgspec.DecodeError, KeyError, struct.error, UnicodeDecodeError) as error:
         raise Damaged(f"a body does not read: {error}") from error
+
+
+def heads_of(bodies: list[bytes]) -> list[bytes]:
+    """`head_of` of bodies read back from what was encrypted as a whole, so that each is as written.
+
+    The ledger's own members end a body, from `kind` on, and are alike in all of a batch: one is
+    decoded for all that end alike. A quote inside a JSON text is escaped, so the last `,"kind":"`
+    is the ledger's.
+    """
+    known: dict[bytes, bytes] = {}
+    heads: list[bytes] = []
+    for body in bodies:
+        at = body.rfind(_OWN)
+        own = body[at:] if at > 0 else body
+        head = known.get(own)
+        if head is None:
+            head = known[own] = head_of(body)
+        heads.append(head)
+    return heads
 
 
 def received_of_head(head: bytes) -> int:

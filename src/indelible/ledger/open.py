@@ -32,7 +32,7 @@ from indelible.ledger.journal import (
     header_bytes,
     journal_files,
 )
-from indelible.ledger.kernel import SaltStream, head_of, leaves_of, received_of_head
+from indelible.ledger.kernel import SaltStream, heads_of, leaves_of, received_of_head
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.publish import LogKeys, Publisher, check_note
 from indelible.ledger.reader import LedgerReader
@@ -185,7 +185,7 @@ class Ledger:
             if skip >= len(batch.bodies):
                 continue
             bodies, first = batch.bodies[skip:], batch.first + skip
-            heads = [head_of(body) for body in bodies]
+            heads = heads_of(bodies)
             self.tree.append(leaves_of(bodies, heads, salts.salts(first, len(bodies))))
             for position in range(len(bodies)):
                 at = (skip + position) * MARK

@@ -15,7 +15,7 @@ import msgspec
 from indelible.base.errors import Damaged, NotFound
 from indelible.base.limits import TILE_EVENTS
 from indelible.ledger.journal import Batch, JournalReader, TornTail, first_of, journal_files
-from indelible.ledger.kernel import SaltStream, entry_of, head_of, leaves_of
+from indelible.ledger.kernel import SaltStream, entry_of, head_of, heads_of, leaves_of
 from indelible.ledger.paths import LedgerPaths
 from indelible.store.evidence import EvidenceReader
 from indelible.store.keyring import Keyring
@@ -182,7 +182,7 @@ class LedgerReader:
         if found is None or len(found) < TILE_EVENTS * 32:
             first = tile * TILE_EVENTS
             found = b"".join(
-                leaves_of(bodies, [head_of(body) for body in bodies], salts)
+                leaves_of(bodies, heads_of(bodies), salts)
                 for _, bodies, salts in self.spans(first, min(first + TILE_EVENTS, self.sealed_end))
             )
             with self._lock:

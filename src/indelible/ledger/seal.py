@@ -23,7 +23,7 @@ from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.seen import record, seal_run
 from indelible.ledger.tail import Tail
 from indelible.ledger.tree_state import subtree_root
-from indelible.store.column_file import ColumnFile, read_column_tables, write_column_file
+from indelible.store.column_file import ColumnFile, read_indexes, write_column_file
 from indelible.store.evidence import FORMAT as EVIDENCE_FORMAT
 from indelible.store.evidence import SUFFIX as EVIDENCE_SUFFIX
 from indelible.store.evidence import (
@@ -84,7 +84,8 @@ class Sealer:
             key=key_id,
         )
         path = self._paths.evidence / f"{segment.first:020d}-{evidence_id}{EVIDENCE_SUFFIX}"
-        size, digest = self._write_evidence(segment, header, key, path)
+        root = subtree_root(segment.leaves).hex()
+        size, digest = self._write_evidence(segment, root, header, key, path)
         self._check_evidence(segment, key, path)
         made = write_column_file(
             segment.table, column_path(self._paths, segment.first, columns_id),
@@ -96,13 +97,13 @@ class Sealer:
         row = SegmentRow(
             first=segment.first, end=segment.end, file=path.name, key=key_id, bytes=size,
             sha256=digest, received_min=segment.received[0], received_max=segment.received[-1],
-            leaves_root=subtree_root(segment.leaves).hex(),
+            leaves_root=root,
         )
         self._manifest.add(row, columns)
         return row
 
     def _write_evidence(
-        self, segment: Segment, header: Header, key: bytes, path: Path
+        self, segment: Segment, root: str, header: Header, key: bytes, path: Path
     ) -> tuple[int, str]:
         writer = EvidenceWriter(header, key)
         for low, high in frames_of(segment.first, segment.bodies):
@@ -111,7 +112,7 @@ class Sealer:
             first=segment.first, end=segment.end, frames=writer.frames,
             salts=segment.salts,
             received_min=segment.received[0], received_max=segment.received[-1],
-            leaves_root=subtree_root(segment.leaves).hex(),
+            leaves_root=root,
         )
         size = writer.finish(path, footer)
         with path.open("rb") as written:
@@ -149,12 +150,12 @@ def columns_row(file: ColumnFile, key_id: str) -> ColumnsRow:
     """The manifest row of a column file, which is read back whole first."""
     path = Path(file.path)
     rows, at = 0, file.first
-    for table in read_column_tables(file):
-        indexes = pc.min_max(table.column("index")).as_py()
+    for group in read_indexes(file):
+        indexes = pc.min_max(group).as_py()
         if indexes["min"] < at:
             raise Damaged(f"{path.name}: read back otherwise than written")
         at = indexes["max"] + 1
-        rows += table.num_rows
+        rows += len(group)
     if rows != file.rows or at > file.end:
         raise Damaged(f"{path.name}: read back otherwise than written")
     with path.open("rb") as content:

@@ -26,7 +26,7 @@ from indelible.ledger.journal import (
     first_of,
     journal_files,
 )
-from indelible.ledger.kernel import SaltStream, head_of, leaves_of, received_of_head
+from indelible.ledger.kernel import SaltStream, heads_of, leaves_of, received_of_head
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.tree_state import LogTree
 from indelible.store.columns import SCHEMA, ColumnBuilder
@@ -150,7 +150,7 @@ class Tail:
             return
         invariant(skip >= 0, "a hole in the journal")
         bodies = batch.bodies[skip:]
-        heads = [head_of(body) for body in bodies]
+        heads = heads_of(bodies)
         assert self._stream is not None
         salts = self._stream.salts(self.end, len(bodies))
         self.tree.append(leaves_of(bodies, heads, salts))

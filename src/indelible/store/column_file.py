@@ -24,13 +24,14 @@ from indelible.base.invariant import invariant
 from indelible.base.limits import ROW_GROUP_BYTES
 from indelible.store.columns import SCHEMA
 from indelible.store.piece_files import PieceHandle
-from indelible.store.pieces import HeaderValue, PieceReader, PieceWriter
+from indelible.store.pieces import PIECE_BYTES, HeaderValue, PieceReader, PieceWriter
 
 FORMAT = "indelible-columns/1"
 ROW_GROUP = 122_880
 BLOOM_COLUMNS = ("target_id", "actor_id", "session", "request_hash", "id_hash")
 _BLOOM_FPP = 0.01
 _BLOOM_NDV_MAX = 108_000  # the most that 128 KiB hold at 1 %; Parquet's filters double from there
+_READ_BYTES = 64 * PIECE_BYTES  # decrypted at once when a file is read back
 _ENCODING = {
     "index": "DELTA_BINARY_PACKED",
     "time": "DELTA_BINARY_PACKED",
@@ -194,6 +195,22 @@ def read_column_tables(file: ColumnFile) -> Iterator[pa.Table]:
             parquet = pq.ParquetFile(pa.PythonFile(PieceHandle(reader), mode="r"))
             for number in range(parquet.num_row_groups):
                 yield parquet.read_row_group(number).cast(SCHEMA)
+        except pa.ArrowException as error:
+            raise Damaged(f"column file {file.file_id} cannot be read: {error}") from error
+
+
+def read_indexes(file: ColumnFile) -> Iterator[pa.ChunkedArray]:
+    """The indexes of each row group; every byte of the file is decrypted first.
+
+    Raises `Damaged`.
+    """
+    with PieceReader(Path(file.path), file.key, expected_header(file)) as reader:
+        for at in range(0, reader.size, _READ_BYTES):
+            reader.read_at(at, _READ_BYTES)
+        try:
+            parquet = pq.ParquetFile(pa.PythonFile(PieceHandle(reader), mode="r"))
+            for number in range(parquet.num_row_groups):
+                yield parquet.read_row_group(number, columns=["index"]).column("index")
         except pa.ArrowException as error:
             raise Damaged(f"column file {file.file_id} cannot be read: {error}") from error
 
