@@ -3,7 +3,7 @@
 Each mutant is one change to one module (a comparison, a constant, a condition, an operator, a
 `raise` or an early `return` taken out), loaded in place of the module in a process of its own that
 runs the room's tests. A mutant that no test notices has survived: it stands in the result by file,
-line and change, to be killed by a test or explained.
+line and change, to be killed by a test, or explained in `EQUIVALENT` when it changes nothing.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     },
     "indelible.access.decide": ("tests/unit/access",),
 }
+EQUIVALENT: dict[tuple[str, str], str] = {
+    ("indelible.proof.path", "old & -old -> old | -old"):
+        "x | -x is -(x & -x), and bit_length takes the absolute value",
+}
+"""Changes that no test can notice, with the reason: module and change."""
+
 _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -59,6 +65,11 @@ class Mutant(NamedTuple):
     def name(self) -> str:
         """Where and what."""
         return f"{self.module.removeprefix('indelible.')}:{self.line} {self.change}"
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether it stands in `EQUIVALENT`."""
+        return (self.module, self.change) in EQUIVALENT
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST | None]]:

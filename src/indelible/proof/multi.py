@@ -81,9 +81,11 @@ def _check_indexes(indexes: Sequence[int], size: int) -> None:
         raise ProofError("multiproof: no index")
     if indexes[0] < 0 or indexes[-1] >= size:
         raise ProofError(f"multiproof: an index is not in a tree of {size}")
-    if isinstance(indexes, range) and indexes.step > 0:
-        return
-    if any(a >= b for a, b in pairwise(indexes)):
+    if isinstance(indexes, range):
+        rising = indexes[0] <= indexes[-1]  # a range keeps its direction: no need to walk it
+    else:
+        rising = all(a < b for a, b in pairwise(indexes))
+    if not rising:
         raise ProofError("multiproof: indexes do not increase")
 
 

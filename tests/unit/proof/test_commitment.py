@@ -143,6 +143,14 @@ def test_a_malformed_body_makes_no_claims(data: bytes) -> None:
         claims_of(data)
 
 
+def test_a_body_has_at_most_a_mebibyte() -> None:
+    room = (1 << 20) - len(body(data=""))
+    assert len(body(data="x" * room)) == 1 << 20
+    assert claims_of(body(data="x" * room)) == claims_of(body())
+    with pytest.raises(ProofError, match="longer than 1 MiB"):
+        claims_of(body(data="x" * (room + 1)))
+
+
 def test_members_inside_the_event_are_not_the_ledgers() -> None:
     nested = body(detail={"kind": "prune", "received": "x", "source": 1, "kind2": [{"kind": 1}]})
     assert claims_of(nested) == claims_of(body())

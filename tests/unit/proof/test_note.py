@@ -148,10 +148,25 @@ def test_what_is_no_note_is_refused(data: bytes) -> None:
         note.parse(data)
 
 
+def test_a_note_needs_a_text_and_whole_signature_lines() -> None:
+    line = ED.sign("text\n")
+    for data in (line, f"text\n\n{line[:-1]}x", f"text\n{line}"):
+        with pytest.raises(NoteError, match="a text, an empty line and signature lines"):
+            note.parse(data.encode())
+
+
 @pytest.mark.parametrize("text", ["no newline", "a\n\n— x AAAAAAA=\n"])
 def test_a_text_that_could_not_be_read_back_is_not_serialised(text: str) -> None:
     with pytest.raises(NoteError):
         note.serialise(note.SignedNote(text, ()))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("a\n\n— x AAAAAAA=", "y"), ("a\n", "x AAAAAAA=\n— y")]
+)
+def test_a_note_that_would_be_read_as_another_is_not_serialised(text: str, name: str) -> None:
+    with pytest.raises(NoteError, match="another one"):
+        note.serialise(note.SignedNote(text, (note.NoteSignature(name, bytes(4), b"\x01"),)))
 
 
 @pytest.mark.parametrize(
@@ -170,12 +185,27 @@ def test_a_checkpoint_has_one_spelling(text: str) -> None:
         Checkpoint.parse(said)
 
 
-def test_the_largest_checkpoint_size_is_read() -> None:
-    head = Checkpoint("log", (1 << 64) - 1, bytes(32))
+@pytest.mark.parametrize("rest", ["\n", "\next\n", "ext\n\n"])
+def test_no_line_of_a_checkpoint_is_empty_not_even_a_foreign_logs(rest: str) -> None:
+    with pytest.raises(NoteError, match="an empty line"):
+        checkpoint.parse_head(HEAD.format() + rest)
+    assert checkpoint.parse_head(HEAD.format() + "ext\n") == (HEAD, ["ext"])
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 64) - 1])
+def test_every_size_of_64_bits_makes_a_checkpoint(size: int) -> None:
+    head = Checkpoint("log", size, bytes(32))
     assert Checkpoint.parse(head.format()) == head
-    for wrong in (head._replace(size=1 << 64), head._replace(root=b""), head._replace(origin="")):
+
+
+def test_a_checkpoint_that_could_not_be_read_back_is_not_written() -> None:
+    head = Checkpoint("log", 5, bytes(32))
+    changes: list[dict[str, object]] = [
+        {"size": -1}, {"size": 1 << 64}, {"root": b""}, {"origin": ""}
+    ]
+    for change in changes:
         with pytest.raises(NoteError):
-            wrong.format()
+            head._replace(**change).format()  # type: ignore[arg-type]
 
 
 def test_a_text_may_be_one_empty_line() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 import pytest
@@ -80,6 +80,12 @@ def test_an_index_outside_the_tree_has_no_inclusion_proof(index: int, size: int)
         tree.verify_inclusion(bytes(32), index, size, [], bytes(32))
 
 
+def test_a_path_that_fits_an_index_outside_the_tree_proves_nothing() -> None:
+    leaf, sibling = bytes(32), b"\x01" * 32
+    with pytest.raises(ProofError, match="not in a tree of 1"):
+        tree.verify_inclusion(leaf, 1, 1, [sibling], tree.node_hash(sibling, leaf))
+
+
 @pytest.mark.parametrize(("old", "new"), [(0, 0), (0, 5), (6, 5), (-1, 5)])
 def test_sizes_that_prove_nothing_have_no_consistency_proof(old: int, new: int) -> None:
     with pytest.raises(ProofError):
@@ -109,12 +115,30 @@ def test_lengths_are_checked_before_a_hash_is_computed(check: Callable[[bytes], 
         check(bytes(31))
 
 
-@pytest.mark.parametrize("indexes", [[], [1, 0], [1, 1], [5], [-1, 2]])
-def test_a_multiproof_needs_increasing_indexes_in_the_tree(indexes: list[int]) -> None:
+@pytest.mark.parametrize(
+    "indexes",
+    [[], [1, 0], [1, 1], [5], [-1, 2], range(0), range(3, 6), range(-1, 2), range(4, 0, -1)],
+)
+def test_a_multiproof_needs_increasing_indexes_in_the_tree(indexes: Sequence[int]) -> None:
     with pytest.raises(ProofError):
         tree.multiproof(indexes, 5, refuse)
     with pytest.raises(ProofError):
         tree.root_from_multiproof([bytes(32)] * len(indexes), indexes, 5, [])
+
+
+@pytest.mark.parametrize("indexes", [range(2, 3), range(1, 5, 2), range(5)])
+def test_a_range_of_indexes_is_taken_as_it_is(indexes: range) -> None:
+    leaves = [LEAVES[32 * i : 32 * i + 32] for i in range(5)]
+
+    def get(lo: int, hi: int) -> bytes:
+        return tree.tree_hash(leaves[lo:hi])
+
+    proof = tree.multiproof(indexes, 5, get)
+    assert proof == tree.multiproof(list(indexes), 5, get)
+    wanted = [leaves[i] for i in indexes]
+    assert tree.root_from_multiproof(wanted, indexes, 5, proof) == tree.tree_hash(leaves)
+    with pytest.raises(ProofError, match=r": 2 hashes are left over"):
+        tree.root_from_multiproof(wanted, indexes, 5, [*proof, bytes(32), bytes(32)])
 
 
 def test_a_multiproof_names_the_leaf_it_misses() -> None:
