@@ -54,6 +54,96 @@ def test_a_module_reads_in_one_sitting(path: Path) -> None:
     assert not wide or "simulate" in named(path) or "catalogue" in named(path), wide
 
 
+NUMBERS_BESIDE_THE_CODE: dict[str, tuple[str, ...]] = {
+    "a format or a protocol gives it": (
+        "event/aws_catalogue.py VERSION", "event/catalogue.py VERSION", "event/strict.py _QUOTE",
+        "ingest/importer.py _ID_DIGITS", "ledger/journal.py MARK", "ledger/scan.py H",
+        "ledger/seen.py RECORD_BYTES", "ledger/seen_run.py HEADER_BYTES",
+        "ledger/seen_run.py BITS_A_KEY", "ledger/seen_run.py SECTIONS",
+        "ledger/tree_state.py _H", "ledger/tree_state.py MAX_LEVEL",
+        "proof/bundle.py _MODE", "proof/commitment.py SALT_SIZE", "proof/commitment.py ENTRY_SIZE",
+        "proof/commitment.py BLOCK_EVENTS", "proof/commitment.py ENTRY_VERSION",
+        "proof/commitment.py MAX_BODY_BYTES", "proof/keys.py ED25519",
+        "proof/keys.py COSIGNATURE_V1", "proof/keys.py MLDSA44", "proof/keys.py KEY_ID_SIZE",
+        "proof/keys.py MAX_TIMESTAMP", "proof/path.py HASH_SIZE",
+        "proof/receipt.py MAX_PROOF_HASHES", "proof/strict.py MAX_U64",
+        "proof/strict.py MAX_NAME_BYTES", "proof/tile.py TILE_WIDTH", "proof/tile.py TILE_HEIGHT",
+        "proof/tile.py MAX_LEVEL", "proof/tile.py MAX_INDEX", "proof/tile.py MAX_ENTRY_BYTES",
+        "store/column_file.py _BLOOM_NDV_MAX", "store/pieces.py PIECE_BYTES",
+        "store/pieces.py TAG_BYTES", "store/pieces.py HEADER_BYTES_MAX", "store/records.py TAG",
+    ),
+    "the width of an integer": (
+        "ingest/parsers/native_rules.py _SEQ_MAX", "language/values.py NUMBER_MAX",
+        "server/search.py _SIZE_MAX", "server/tail.py _INDEX_MAX",
+    ),
+    "of the operating system": (
+        "app/process.py _PR_SET_PDEATHSIG", "base/errors.py EXIT_OK", "base/errors.py EXIT_ERROR",
+        "base/errors.py EXIT_USAGE", "base/errors.py EXIT_REFUSED", "base/errors.py EXIT_DAMAGED",
+        "base/errors.py EXIT_UNREACHABLE",
+    ),
+    "arithmetic of time": (
+        "base/clock.py MICROS", "query/aggregate.py _WEEK_US", "query/aggregate.py _MONDAY_US",
+    ),
+    "how a line is laid out for a reader": (
+        "cli/demo_server.py _LOG_LINES", "cli/import_.py _SHOWN", "cli/output.py _LEAST",
+        "cli/rows.py _VALUE_CHARS", "event/changes.py SHOWN_CHARS", "event/sentence.py _LONG",
+        "event/sentence.py _SHOWN", "server/search.py _ASKED_VALUES",
+    ),
+    "a choice of quality, not a bound": (
+        "cli/demo.py EVENTS", "cli/demo.py _LIVE_PER_SECOND", "event/strict.py _AROUND",
+        "ingest/parsers/cloudtrail_targets.py _FAR", "store/column_file.py _BLOOM_FPP",
+        "store/evidence.py LARGE_BODY_BYTES", "store/evidence.py LEVEL",
+        "store/evidence.py LEVEL_LARGE",
+    ),
+}
+"""Constants that are no limits, with the reason; every other number is in `base/limits.py`."""
+
+_BOUNDING_WORDS = {"limit", "maxlen", "maxsize", "max_workers", "timeout"}
+_BOUNDING_CALLS = {
+    "Queue", "Semaphore", "ThreadPoolExecutor", "ProcessPoolExecutor", "setitimer", "settimeout",
+    "sleep", "timeout", "wait", "wait_for",
+}
+
+
+def _number(node: ast.expr | None) -> bool:
+    """Whether an expression is made of literal numbers only."""
+    if isinstance(node, ast.Constant):
+        return type(node.value) in (int, float)
+    if isinstance(node, ast.UnaryOp):
+        return _number(node.operand)
+    return isinstance(node, ast.BinOp) and _number(node.left) and _number(node.right)
+
+
+def _numbers(tree: ast.Module) -> Iterator[str]:
+    """Constants with a number of their own, and numbers given where a bound belongs."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id.isupper() and _number(node.value):
+                yield target.id
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            called = node.func.id if isinstance(node.func, ast.Name) else called
+            given = [word.value for word in node.keywords if word.arg in _BOUNDING_WORDS]
+            given += node.args[:1] if called in _BOUNDING_CALLS else []
+            for value in given:
+                if _number(value) and ast.unparse(value) not in ("0", "1", "1 << 62"):
+                    yield f"line {value.lineno}: {ast.unparse(value)}"
+
+
+def test_every_bound_stands_in_the_table_of_limits() -> None:
+    room = ROOT / "src" / "indelible"
+    found = {
+        f"{path.relative_to(room).as_posix()} {number}"
+        for path in sorted(room.rglob("*.py"))
+        if path != room / "base/limits.py" and "simulate" not in path.parts
+        for number in _numbers(ast.parse(path.read_text("utf-8")))
+    }
+    assert found == {name for names in NUMBERS_BESIDE_THE_CODE.values() for name in names}
+
+
 _BANNED_CALLS = re.compile(
     r"\b(time\.time|time\.time_ns|time\.sleep|datetime\.now|datetime\.utcnow|date\.today"
     r"|random\.random|random\.randint|os\.urandom|secrets\.|uuid\.)"

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from indelible.base.clock import monotonic
-from indelible.base.limits import COUNTED_SECONDS
+from indelible.base.limits import COUNTED_KEYS, COUNTED_SECONDS
 from indelible.base.recorder import Action
 from indelible.event.model import (
     Actor,
@@ -28,7 +28,6 @@ from indelible.event.model import (
 )
 
 TENANT = "indelible"
-_KEYS_BOUND = 10_000
 
 Store = Callable[[bytes], Awaitable[int]]
 """Takes an encoded `Event` of source number 0 and returns its index once it is durable."""
@@ -61,7 +60,7 @@ class SelfAudit:
             count.action = action
             return
         waiting = 0 if count is None else count.waiting
-        if count is None and len(self._counts) >= _KEYS_BOUND:
+        if count is None and len(self._counts) >= COUNTED_KEYS:
             await self.flush(everything=True)
         fresh = _Count(last=now, action=action)
         self._counts[key] = fresh

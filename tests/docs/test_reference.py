@@ -53,7 +53,8 @@ def test_every_limit_is_documented_with_its_value_and_unit() -> None:
     for name, value in LIMITS.items():
         unit = re.search(r"_(BYTES|SECONDS|CHARS|DAYS)$", name)
         words = {"BYTES": " bytes", "SECONDS": " s", "CHARS": " characters", "DAYS": " days"}
-        assert documented[name] == f"{value:,.0f}{words[unit[1]] if unit else ''}", name
+        number = f"{value:,}" if isinstance(value, int) else f"{value:,g}"
+        assert documented[name] == f"{number}{words[unit[1]] if unit else ''}", name
 
 
 def test_every_limit_says_what_it_bounds() -> None:

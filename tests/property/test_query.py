@@ -203,7 +203,7 @@ def _file(kept: list[bytes], begin: int, end: int, folder: Path) -> ColumnFile:
 @contextmanager
 def _layouts(kept: list[bytes], cuts: list[int]) -> Iterator[list[QueryEngine]]:
     """The same events all in the tail, in fresh files and a tail, and in one merged file."""
-    plan.ROW_GROUP = 2  # so that even these files are read in waves
+    plan.ROW_GROUP_ROWS = 2  # so that even these files are read in waves
     ends = sorted({min(cut, len(kept)) for cut in cuts} - {0})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

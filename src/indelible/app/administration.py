@@ -16,12 +16,11 @@ from indelible.app.recovery_file import recovery_path, write_recovery
 from indelible.app.serve import SETTINGS
 from indelible.base.clock import rfc3339, wall_us
 from indelible.base.errors import EXIT_DAMAGED, EXIT_OK, BadRequest, IndelibleError
+from indelible.base.limits import CHILD_LINE_BYTES
 from indelible.ledger.incoming import own_record
 from indelible.ledger.publish import LogKeys
 from indelible.server.rooms import VerifyOutcome, VerifyRequest
 from indelible.store.keyring import ED25519, MLDSA44
-
-_LINE = 1 << 24
 
 
 async def verify(
@@ -31,7 +30,7 @@ async def verify(
     settings = msgspec.json.encode([core.place.settings, False], enc_hook=str).decode()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "indelible.app.check", str(core.place.data),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LINE,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=CHILD_LINE_BYTES,
         env={**os.environ, SETTINGS: settings},
     )
     assert process.stdin is not None

@@ -34,7 +34,7 @@ from indelible.app.sources import registered_in
 from indelible.base.clock import rfc3339, wall_us
 from indelible.base.errors import BadRequest, Busy, Damaged, IndelibleError, KeyMissing, NotFound
 from indelible.base.files import make_folder, write_durably
-from indelible.base.limits import TILE_EVENTS
+from indelible.base.limits import BACKUP_TRIES, TILE_EVENTS
 from indelible.ledger.journal import first_of, journal_files
 from indelible.ledger.open import Ledger
 from indelible.ledger.paths import LedgerPaths
@@ -53,7 +53,6 @@ from indelible.store.manifest import Manifest
 from indelible.store.meta import Meta
 from indelible.store.sqlite import connect
 
-TRIES = 20
 _MOVED = (FileNotFoundError, KeyMissing, NotFound)
 """What a seal, a compaction or a merge beside us looks like from here."""
 
@@ -159,7 +158,7 @@ class _Copy:
         finally:
             meta.close()
         size, manifest = self._ledger.tree.size, self._ledger.manifest
-        for _ in range(TRIES):
+        for _ in range(BACKUP_TRIES):
             reader = LedgerReader(self._from, self._ledger.origin, self._ledger.keyring, manifest)
             try:
                 return {row[0] for row in registered_in(reader, self.head.size, size)}
@@ -172,7 +171,7 @@ class _Copy:
     def _journals(self) -> None:
         """The unsealed events below N, under keys of the backup's own."""
         ledger = self._ledger
-        for _ in range(TRIES):
+        for _ in range(BACKUP_TRIES):
             try:
                 for path in journal_files(self._from.journal):
                     if first_of(path) >= self.head.size:
@@ -193,7 +192,7 @@ class _Copy:
 
     def _sealed_files(self) -> None:
         """The manifest and everything it names; again from the manifest on when files moved."""
-        for _ in range(TRIES):
+        for _ in range(BACKUP_TRIES):
             for stale in self._build.glob("ledger/manifest.sqlite*"):
                 stale.unlink()
             self._ledger.manifest.copy_to(self._to.manifest)
@@ -297,6 +296,6 @@ class _Copy:
 
 def _unquiet() -> IndelibleError:
     return Busy(
-        f"the ledger's files moved {TRIES} times while they were copied",
+        f"the ledger's files moved {BACKUP_TRIES} times while they were copied",
         remedy="Give the command again; seals and compactions end by themselves.",
     )

@@ -16,9 +16,8 @@ from indelible.app.place import Place
 from indelible.app.process import handed_down
 from indelible.base.clock import monotonic
 from indelible.base.errors import IndelibleError
+from indelible.base.limits import PROGRESS_SECONDS
 from indelible.server.rooms import VerifyRequest
-
-_TELL_SECONDS = 0.5
 
 
 def main(data: str) -> int:
@@ -29,7 +28,7 @@ def main(data: str) -> int:
 
     def advance(done: int, total: int) -> None:
         nonlocal told
-        if monotonic() - told > _TELL_SECONDS:
+        if monotonic() - told > PROGRESS_SECONDS:
             told = monotonic()
             _line(msgspec.json.encode([done, total]))
 

@@ -20,12 +20,12 @@ import msgspec
 
 from indelible.base.errors import DiskFull, IndelibleError, LedgerStopped
 from indelible.base.files import fsync_folder, make_folder, write_durably
+from indelible.base.limits import FILE_CHUNK_BYTES
 from indelible.base.random import random_id
 from indelible.base.settings import FILE_NAME, load
 
 ABOUT = "backup.json"
 STATE = "state"
-_CHUNK = 1 << 20
 _SETTING = re.compile(r"^\s*([a-z_]+)\s*=")
 
 
@@ -108,7 +108,7 @@ def copy_file(source: Path, to: Path) -> str:
     with source.open("rb", buffering=0) as reader:
         handle = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb", buffering=0) as writer:
-            while piece := reader.read(_CHUNK):
+            while piece := reader.read(FILE_CHUNK_BYTES):
                 digest.update(piece)
                 view = memoryview(piece)
                 while view:

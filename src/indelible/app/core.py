@@ -21,9 +21,12 @@ from indelible.app.sources import registered_in_tail
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
 from indelible.base.errors import Damaged, IndelibleError, LedgerStopped
 from indelible.base.limits import (
+    BEAT_PAUSE_SECONDS,
     CLOCK_FORWARD_SECONDS,
     CLOCK_IDLE_DAYS,
     CLOCK_STEP_SECONDS,
+    KEY_OVERLAP_DAYS,
+    ROOM_THREADS,
     SOURCES,
 )
 from indelible.event.model import Via
@@ -47,7 +50,7 @@ from indelible.store.meta import Meta
 
 _log = logging.getLogger(__name__)
 OWN_VIA = Via(protocol="internal")
-OVERLAP_US = 30 * 86_400 * MICROS  # old and new signing keys both sign for so long
+OVERLAP_US = KEY_OVERLAP_DAYS * 86_400 * MICROS
 
 
 class Alarm(NamedTuple):
@@ -86,7 +89,7 @@ class Core:
         self._on_durable = on_durable
         self.publisher: Publisher = ledger.publisher
         self.prover = Prover(ledger.origin, ledger.tree, ledger.reader, ledger.publisher)
-        self.threads = ThreadPoolExecutor(4, "rooms")
+        self.threads = ThreadPoolExecutor(ROOM_THREADS, "rooms")
         self._publishing_thread = ThreadPoolExecutor(1, "publish")  # no reader delays a checkpoint
         self.started_us = wall_us()
         self.damage = [finding.text for finding in findings(self.meta)]
@@ -366,5 +369,5 @@ async def every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
             _log.error("%s: %s", error.filename, error.strerror)
         except Exception:  # noqa: BLE001 - a beat that ends in silence would be worse
             _log.exception("a beat failed and goes on")
-        await asyncio.sleep(max(0.05, seconds - (monotonic() - began)))
+        await asyncio.sleep(max(BEAT_PAUSE_SECONDS, seconds - (monotonic() - began)))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
+from indelible.base.limits import DAMAGE_KEPT
 from indelible.store.meta import Meta
 
 _KEY = "damage"
-_MOST = 100
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ def findings(meta: Meta) -> list[Finding]:
 def remember(meta: Meta, damage: list[str], finding: Finding) -> None:
     """Add a finding to the store and to the running ledger's list."""
     kept = findings(meta)
-    if finding not in kept and len(kept) < _MOST:
+    if finding not in kept and len(kept) < DAMAGE_KEPT:
         meta.put(_KEY, msgspec.json.encode([*kept, finding]))
     if finding.text not in damage:
         damage.append(finding.text)

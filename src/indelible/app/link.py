@@ -11,10 +11,10 @@ from indelible.app import wire
 from indelible.app.core import Core
 from indelible.app.questions import Questions
 from indelible.base.errors import Busy, IndelibleError
+from indelible.base.limits import SEAL_SECONDS
 from indelible.ledger.incoming import Durable
 
 _log = logging.getLogger(__name__)
-SEAL_SECONDS = 120.0
 
 
 class SealerLink:

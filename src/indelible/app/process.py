@@ -15,10 +15,10 @@ from indelible.app.place import Place
 from indelible.app.serve import SETTINGS, run_folder
 from indelible.base.clock import MICROS, rfc3339
 from indelible.base.errors import IndelibleError
+from indelible.base.limits import PROCESS_GRACE_SECONDS
 from indelible.base.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
-_GRACE_SECONDS = 10
 
 
 def end_with_parent() -> None:
@@ -40,7 +40,9 @@ def run_role(role: str, place: Place, run: Path, number: int) -> None:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Told to end together with the writer, they serve it until it hangs up; alone, they end soon.
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: signal.alarm(_GRACE_SECONDS) and None)
+    signal.signal(
+        signal.SIGTERM, lambda _signal, _frame: signal.alarm(PROCESS_GRACE_SECONDS) and None
+    )
     if role == "sealer":
         from indelible.app.sealer import SealerProcess
 

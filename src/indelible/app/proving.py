@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from indelible.base.errors import Busy, NotFound, TooLarge
-from indelible.base.limits import BUNDLE_BYTES, TILE_EVENTS
+from indelible.base.limits import BUNDLE_BYTES, PROVING_EVENTS, TILE_EVENTS
 from indelible.ledger.publish import Publisher
 from indelible.ledger.reader import LedgerReader, Stored
 from indelible.ledger.tree_state import LogTree
@@ -16,8 +16,6 @@ from indelible.proof.multi import multiproof
 from indelible.proof.path import inclusion_proof
 from indelible.proof.receipt import encode as encode_receipt
 from indelible.proof.tile import parse_path, tile_width
-
-_PIECE = 64  # events fetched at once: no more than their largest bodies beyond the bound
 
 
 class Prover:
@@ -73,8 +71,8 @@ class Prover:
         self, indexes: Sequence[int], whole: tuple[int, int] | None
     ) -> Iterator[list[Stored]]:
         if whole is None:
-            for at in range(0, len(indexes), _PIECE):
-                yield self._reader.many(indexes[at : at + _PIECE])
+            for at in range(0, len(indexes), PROVING_EVENTS):
+                yield self._reader.many(indexes[at : at + PROVING_EVENTS])
             return
         for first, bodies, salts in self._reader.spans(whole[0], whole[1] + 1):
             yield [

@@ -9,10 +9,15 @@ from pathlib import Path
 from indelible.app import wire
 from indelible.base.clock import monotonic
 from indelible.base.errors import Busy
-from indelible.base.limits import EXPORT_STREAMS, QUERY_QUEUE, QUERY_SECONDS
-
-_AT_ONCE = 4
-START_SECONDS = 5.0
+from indelible.base.limits import (
+    EXPORT_STREAMS,
+    POLL_SECONDS,
+    QUERIES_AT_ONCE,
+    QUERY_CONNECT_SECONDS,
+    QUERY_QUEUE,
+    QUERY_READ_BYTES,
+    QUERY_SECONDS,
+)
 
 
 class Questions:
@@ -23,7 +28,7 @@ class Questions:
         self._idle: dict[str, list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] = {
             path: [] for path in self._paths
         }
-        self._slots = asyncio.Semaphore(_AT_ONCE * workers)
+        self._slots = asyncio.Semaphore(QUERIES_AT_ONCE * workers)
         self._exports = asyncio.Semaphore(EXPORT_STREAMS)  # a slow reader keeps no search waiting
         self._waiting = 0
         self._turn = 0
@@ -88,11 +93,11 @@ class Questions:
             if not streams[0].at_eof():
                 return streams
             streams[1].close()
-        until = monotonic() + START_SECONDS
+        until = monotonic() + QUERY_CONNECT_SECONDS
         while True:
             try:
-                return await asyncio.open_unix_connection(path, limit=1 << 22)
+                return await asyncio.open_unix_connection(path, limit=QUERY_READ_BYTES)
             except OSError as error:
                 if monotonic() > until:
                     raise Busy("the query process is starting") from error
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(POLL_SECONDS)

@@ -14,6 +14,17 @@ from indelible.app import administration, state
 from indelible.app.core import Core
 from indelible.base.clock import monotonic
 from indelible.base.errors import KeyMissing, NotFound
+from indelible.base.limits import (
+    BUNDLES_AT_ONCE,
+    POLL_SECONDS,
+    PROOF_SECONDS,
+    REMEMBERED,
+    TAIL_BATCH_EVENTS,
+    TAIL_BEAT_SECONDS,
+    TAIL_LOOK_BYTES,
+    TAIL_LOOK_SECONDS,
+    TAIL_READS,
+)
 from indelible.event.evaluate import matches
 from indelible.event.model import Via, read_body
 from indelible.event.predicate import EVERYTHING, Predicate
@@ -36,14 +47,10 @@ from indelible.server.rooms import (
 from indelible.store.meta import Meta
 
 T = TypeVar("T")
-_TAIL_BATCH = 500
-_TAIL_SECONDS = 10.0
-_LOOK_SECONDS = 0.2
-_LOOK_BYTES = 1 << 22
 _EMPTY = SubmitResult(indexes=())
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=REMEMBERED)
 def _via(protocol: str, parser: str, peer: str, tls: str, backfill: bool) -> Via:
     return Via(protocol=protocol, parser=parser, peer=peer, tls=tls, backfill=backfill)
 
@@ -74,8 +81,8 @@ class LiveRooms:
 
     def __init__(self, core: Core, engine: Engine) -> None:
         self._core, self._engine = core, engine
-        self._tailing = asyncio.Semaphore(2)  # of 4 threads: tails leave some to other reads
-        self._bundling = asyncio.Semaphore(1)  # one is held in memory whole
+        self._tailing = asyncio.Semaphore(TAIL_READS)
+        self._bundling = asyncio.Semaphore(BUNDLES_AT_ONCE)
 
     @property
     def meta(self) -> Meta:
@@ -164,9 +171,9 @@ class LiveRooms:
 
     async def _await_checkpoint(self, index: int) -> None:
         """Give a fresh event the second until its checkpoint."""
-        until = monotonic() + 3.0
+        until = monotonic() + PROOF_SECONDS
         while index >= self._core.publisher.size and monotonic() < until:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def bundle(self, request: BundleRequest, scope: Predicate) -> Path:
         """See `Rooms.bundle`."""
@@ -192,13 +199,13 @@ class LiveRooms:
         while True:
             size = core.ledger.tree.size
             if at < size:
-                end = min(size, at + _TAIL_BATCH)
+                end = min(size, at + TAIL_BATCH_EVENTS)
                 async with self._tailing:
                     found, at = await self._thread(self._matching, at, end, scope)
                 yield found
                 continue
             try:
-                async with asyncio.timeout(_TAIL_SECONDS), core.committed:
+                async with asyncio.timeout(TAIL_BEAT_SECONDS), core.committed:
                     await core.committed.wait()
             except TimeoutError:
                 yield []
@@ -207,7 +214,7 @@ class LiveRooms:
         self, first: int, end: int, scope: Predicate
     ) -> tuple[list[tuple[int, bytes]], int]:
         """What matches, and how far it looked: a slow predicate gives way to others."""
-        until = monotonic() + _LOOK_SECONDS
+        until = monotonic() + TAIL_LOOK_SECONDS
         found: list[tuple[int, bytes]] = []
         size = 0
         for start, bodies, _ in self._core.ledger.reader.spans(first, end):
@@ -215,7 +222,7 @@ class LiveRooms:
                 if scope == EVERYTHING or matches(scope, index, read_body(body)):
                     found.append((index, body))
                     size += len(body)
-                if size > _LOOK_BYTES or monotonic() > until:
+                if size > TAIL_LOOK_BYTES or monotonic() > until:
                     return found, index + 1
         return found, end
 

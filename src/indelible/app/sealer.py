@@ -18,15 +18,19 @@ from indelible.app import wire
 from indelible.app.place import Place
 from indelible.base.clock import MICROS, monotonic, wall_us
 from indelible.base.errors import Damaged
-from indelible.base.limits import COMPACT_FILES, COMPACT_SECONDS
+from indelible.base.limits import (
+    CHUNK_SECONDS,
+    COMPACT_FILES,
+    COMPACT_SECONDS,
+    LINK_SECONDS,
+    PROCESS_START_SECONDS,
+    SEALER_TELL_SECONDS,
+)
 from indelible.ledger.incoming import Durable
 from indelible.ledger.keeper import Keeper
 from indelible.ledger.seal import Segment
 from indelible.ledger.tail import Chunk
 from indelible.store.manifest import Manifest, SegmentRow
-
-PARTIAL_SECONDS = 0.5
-TELL_SECONDS = 0.2  # a checkpoint is due once a second; a root for every batch would be waste
 
 
 class SealerProcess:
@@ -34,7 +38,7 @@ class SealerProcess:
 
     def __init__(self, place: Place, run: Path) -> None:
         # The writer listens once it holds the folder's lock: nothing may be touched before.
-        self._writer = wire.Link.await_connection(run / "ledger.sock", wire.START_SECONDS)
+        self._writer = wire.Link.await_connection(run / "ledger.sock", PROCESS_START_SECONDS)
         keyring = place.keyring()
         manifest = Manifest(place.paths.manifest)
         self._keeper = Keeper(
@@ -76,7 +80,7 @@ class SealerProcess:
     def _ready(self, which: object) -> None:
         if which is self._listener:
             connection, _ = self._listener.accept()
-            connection.settimeout(wire.SEND_SECONDS)
+            connection.settimeout(LINK_SECONDS)
             link = wire.Link(connection)
             self._workers[connection] = link
             self._selector.register(connection, selectors.EVENT_READ)
@@ -129,13 +133,13 @@ class SealerProcess:
 
     def _tell(self) -> None:
         size, now = self._keeper.tail.end, monotonic()
-        if size != self._told and now - self._told_at >= TELL_SECONDS:
+        if size != self._told and now - self._told_at >= SEALER_TELL_SECONDS:
             self._told, self._told_at = size, now
             self._writer.send(wire.Checked(*self._keeper.checked()))
 
     def _columns(self, behind: bool) -> None:
         now = monotonic()
-        due = now - self._partial_at >= PARTIAL_SECONDS
+        due = now - self._partial_at >= CHUNK_SECONDS
         partial = due or (self._flush and not behind)
         made = self._keeper.chunks(partial=partial)
         if partial:

@@ -22,14 +22,17 @@ import msgspec
 from indelible.base.clock import monotonic
 from indelible.base.errors import EXIT_ERROR, FolderInUse, IndelibleError
 from indelible.base.files import FolderLock
+from indelible.base.limits import (
+    POLL_SECONDS,
+    PROCESS_DRAIN_SECONDS,
+    RESTART_CALM_SECONDS,
+    RESTART_MOST_SECONDS,
+    RESTART_SECONDS,
+    SOCKET_FOLDER_BYTES,
+)
 from indelible.base.settings import Settings
 
 SETTINGS = "_INDELIBLE_SETTINGS"
-DRAIN_SECONDS = 45.0
-FIRST_DELAY = 0.2
-LONGEST_DELAY = 10.0
-LOOK_SECONDS = 0.02
-SOCKET_FOLDER_BYTES = 90  # a Unix socket's whole path has at most 107
 
 
 class Child:
@@ -37,7 +40,7 @@ class Child:
 
     def __init__(self, arguments: list[str]) -> None:
         self._arguments = arguments
-        self._delay = FIRST_DELAY
+        self._delay = RESTART_SECONDS
         self._due = 0.0
         self._began = 0.0
         self.process: subprocess.Popen[bytes] | None = None
@@ -53,7 +56,8 @@ class Child:
             if self.process.poll() is None:
                 return
             lived = monotonic() - self._began
-            self._delay = FIRST_DELAY if lived > 60 else min(self._delay * 2, LONGEST_DELAY)
+            calm = lived > RESTART_CALM_SECONDS
+            self._delay = RESTART_SECONDS if calm else min(self._delay * 2, RESTART_MOST_SECONDS)
             self._due = monotonic() + self._delay
             self.process = None
         if monotonic() >= self._due:
@@ -127,8 +131,8 @@ def run_parent(data: Path, query_workers: int, run: Path) -> int:
             sealer.revive()
             for worker in workers:
                 worker.revive()
-            time.sleep(LOOK_SECONDS)
-        writer.end(DRAIN_SECONDS)
+            time.sleep(POLL_SECONDS)
+        writer.end(PROCESS_DRAIN_SECONDS)
         code = writer.process.returncode
         return code if code >= 0 else EXIT_ERROR
     finally:

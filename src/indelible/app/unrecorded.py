@@ -19,6 +19,7 @@ from indelible.app.proving import Prover
 from indelible.app.rooms import LiveRooms
 from indelible.base.clock import Clock, wall_us
 from indelible.base.errors import IndelibleError
+from indelible.base.limits import ROOM_THREADS
 from indelible.ledger.incoming import Incoming, Own, Source, Written
 from indelible.ledger.journal import journal_files
 from indelible.ledger.publish import LogKeys, Publisher, check_note
@@ -99,7 +100,7 @@ class UnrecordedCore(Core):
         self.sequencer = _Sequencer()  # type: ignore[assignment]
         self.publisher = _Note(place, ledger.keys)
         self.prover = Prover(ledger.origin, ledger.tree, ledger.reader, self.publisher)
-        self.threads = ThreadPoolExecutor(2, "rooms")
+        self.threads = ThreadPoolExecutor(ROOM_THREADS, "rooms")
         self.started_us = wall_us()
         self.damage = []
         self.witnessed = {}

@@ -11,13 +11,12 @@ import msgspec
 from indelible.app.administration import verify
 from indelible.app.core import Core
 from indelible.base.clock import MICROS, wall_us
-from indelible.base.limits import SEGMENT_EVENTS
+from indelible.base.limits import (
+    VERIFY_PIECE_EVENTS,
+)
 from indelible.ledger.incoming import own_record
 from indelible.server.rooms import VerifyOutcome, VerifyRequest
 
-LOOK_SECONDS = 300.0
-BEAT_SECONDS = 60.0
-PIECE_EVENTS = 16 * SEGMENT_EVENTS
 _NEW = "verified_end"
 _BEAT = "verification_beat"
 
@@ -70,7 +69,7 @@ async def verify_on_beat(core: Core) -> None:
                 core.meta.put(_BEAT, msgspec.json.encode(beat))
             return
         beat = Beat(0, wall_us(), beat.ended_us)
-    last = min(beat.at + PIECE_EVENTS, end) - 1
+    last = min(beat.at + VERIFY_PIECE_EVENTS, end) - 1
     if last >= beat.at:
         await _run(core, "beat", beat.at, last)
     done = last + 1 >= end

@@ -16,10 +16,7 @@ import msgspec
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import IndelibleError, Unreachable
-
-MAX_FRAME = 1 << 30
-START_SECONDS = 120.0
-SEND_SECONDS = 10.0
+from indelible.base.limits import LINK_FRAME_BYTES, LINK_SECONDS, POLL_SECONDS
 
 
 class Progress(msgspec.Struct, frozen=True, tag="durable"):
@@ -123,7 +120,7 @@ async def receive(reader: asyncio.StreamReader) -> Message | None:
     """The next message; None when the other side is gone."""
     try:
         (length,) = struct.unpack(">I", await reader.readexactly(4))
-        if length > MAX_FRAME:
+        if length > LINK_FRAME_BYTES:
             return None
         message: Message = _decoder.decode(await reader.readexactly(length))
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -152,11 +149,11 @@ class Link:
         until = monotonic() + seconds
         while True:
             try:
-                return cls.connect(str(path), SEND_SECONDS)
+                return cls.connect(str(path), LINK_SECONDS)
             except OSError as error:
                 if monotonic() > until:
                     raise Unreachable(f"nobody answers at {path}") from error
-            threading.Event().wait(0.02)
+            threading.Event().wait(POLL_SECONDS)
 
     def send(self, message: Message) -> None:
         """Send one message; raises OSError."""

@@ -14,21 +14,23 @@ from indelible.app import wire
 from indelible.app.corpus import LiveCorpus, service_over
 from indelible.app.place import Place
 from indelible.base.errors import Busy, IndelibleError
-from indelible.base.limits import QUERY_QUEUE
+from indelible.base.limits import (
+    PROCESS_START_SECONDS,
+    QUERY_FRESH_SECONDS,
+    QUERY_QUEUE,
+    QUERY_WHOLE_SECONDS,
+)
 from indelible.ledger.tail import Chunk
 from indelible.query.service import raise_if_error
 from indelible.query.session import GONE
 from indelible.store.manifest import Manifest
-
-FRESH_SECONDS = 5.0
-WHOLE_SECONDS = 30.0
 
 
 class WorkerProcess:
     """Answers on `query-N.sock` until the writer's side of the folder is gone."""
 
     def __init__(self, place: Place, run: Path, number: int) -> None:
-        self._feed = wire.Link.await_connection(run / "tail.sock", wire.START_SECONDS)
+        self._feed = wire.Link.await_connection(run / "tail.sock", PROCESS_START_SECONDS)
         self._feed.socket.settimeout(None)
         keyring = place.keyring()
         manifest = Manifest(place.paths.manifest)
@@ -89,7 +91,8 @@ class WorkerProcess:
                 with self._feed_lock:
                     self._feed.send(wire.Flush(ask.size))
                 whole = ask.op == "export"  # other answers say which size they are true for
-                fresh = self._corpus.wait_for(ask.size, WHOLE_SECONDS if whole else FRESH_SECONDS)
+                seconds = QUERY_WHOLE_SECONDS if whole else QUERY_FRESH_SECONDS
+                fresh = self._corpus.wait_for(ask.size, seconds)
                 if whole and not fresh:
                     raise Busy("the newest events cannot be exported yet")
             if ask.op == "export":

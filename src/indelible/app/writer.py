@@ -14,18 +14,23 @@ from indelible.app.link import ProcessEngine, SealerLink
 from indelible.app.place import Place
 from indelible.app.questions import Questions
 from indelible.app.rooms import LiveRooms
-from indelible.app.watch import BEAT_SECONDS, LOOK_SECONDS, verify_new, verify_on_beat
+from indelible.app.watch import verify_new, verify_on_beat
 from indelible.app.witnessing import ask_witnesses
 from indelible.base.clock import monotonic
 from indelible.base.errors import IndelibleError
-from indelible.base.limits import CHECKPOINT_SECONDS, IDLE_CHECKPOINT_SECONDS
+from indelible.base.limits import (
+    CHECKPOINT_SECONDS,
+    CLOCK_LOOK_SECONDS,
+    IDLE_CHECKPOINT_SECONDS,
+    REFUSALS_SECONDS,
+    THREAD_SWITCH_SECONDS,
+    VERIFY_BEAT_SECONDS,
+    VERIFY_NEW_SECONDS,
+)
 from indelible.server.application import build_app
 from indelible.server.run import serve
 
 _log = logging.getLogger(__name__)
-STATEMENT_SECONDS = 60.0
-CLOCK_SECONDS = 5.0
-SWITCH_SECONDS = 0.0005
 
 
 async def run_writer(place: Place, run: Path) -> None:
@@ -44,13 +49,13 @@ async def run_writer(place: Place, run: Path) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    sys.setswitchinterval(SWITCH_SECONDS)
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     tasks = [
         loop.create_task(publish(core, link)),
-        loop.create_task(every(STATEMENT_SECONDS, core.state_refusals)),
-        loop.create_task(every(CLOCK_SECONDS, core.watch_clock)),
-        loop.create_task(every(LOOK_SECONDS, lambda: verify_new(core))),
-        loop.create_task(every(BEAT_SECONDS, lambda: verify_on_beat(core))),
+        loop.create_task(every(REFUSALS_SECONDS, core.state_refusals)),
+        loop.create_task(every(CLOCK_LOOK_SECONDS, core.watch_clock)),
+        loop.create_task(every(VERIFY_NEW_SECONDS, lambda: verify_new(core))),
+        loop.create_task(every(VERIFY_BEAT_SECONDS, lambda: verify_on_beat(core))),
         loop.create_task(
             every(place.settings.witness_every, lambda: ask_witnesses(core))
         ),

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from indelible.base.errors import EXIT_DAMAGED, EXIT_ERROR, EXIT_OK, IndelibleError
+from indelible.base.limits import PROGRESS_SECONDS
 from indelible.cli.client import connect
 from indelible.cli.failures import ErrorAnswer, exit_code_of
 from indelible.cli.options import (
@@ -24,8 +25,6 @@ from indelible.cli.options import (
 from indelible.cli.output import decode
 from indelible.cli.progress import progress
 from indelible.cli.visible import visible
-
-_POLL_SECONDS = 0.5
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +132,7 @@ def _follow(client: Client, run: Run) -> Run:
     with progress("verifying") as advance:
         while run.state == "running":
             advance(run.done, run.total)
-            threading.Event().wait(_POLL_SECONDS)
+            threading.Event().wait(PROGRESS_SECONDS)
             run = decode(client.get("/v1/verify", {"run": run.id}), Run)
     return run
 

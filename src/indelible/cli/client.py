@@ -20,14 +20,14 @@ import msgspec
 
 from indelible import __version__
 from indelible.base.errors import IndelibleError, Unreachable
+from indelible.base.limits import CLIENT_CONNECT_SECONDS, CLIENT_READ_BYTES, CLIENT_SECONDS
 from indelible.cli.failures import Answered, ErrorAnswer, Refused
 
 DEFAULT_URL = "http://127.0.0.1:8440"
 TOKEN_VARIABLE = "INDELIBLE_TOKEN_FILE"
 Params = Mapping[str, str | int | bool | None]
-_PATIENCE = httpx2.Timeout(120.0, connect=5.0)
-_ENDLESS = httpx2.Timeout(None, connect=5.0)
-_CHUNK = 1 << 16
+_PATIENCE = httpx2.Timeout(CLIENT_SECONDS, connect=CLIENT_CONNECT_SECONDS)
+_ENDLESS = httpx2.Timeout(None, connect=CLIENT_CONNECT_SECONDS)
 
 
 class Reach(NamedTuple):
@@ -94,7 +94,8 @@ class Client:
         ) as response:
             if response.status_code >= 400:
                 _check(response, response.read(), params, self.place)
-            yield response.iter_bytes(_CHUNK if response.headers.get("content-length") else None)
+            whole = "content-length" in response.headers
+            yield response.iter_bytes(CLIENT_READ_BYTES if whole else None)
 
     def lines(self, path: str, params: Params | None = None) -> Iterator[str]:
         """The lines of an answer that never ends (server-sent events)."""

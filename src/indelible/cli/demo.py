@@ -18,6 +18,7 @@ import msgspec
 
 from indelible.base.clock import MICROS, monotonic, wall_us
 from indelible.base.errors import EXIT_DAMAGED, IndelibleError
+from indelible.base.limits import DEMO_BATCH_EVENTS
 from indelible.base.random import random_id
 from indelible.cli.failures import Refused
 from indelible.cli.options import FOLDER, Output, plain
@@ -32,7 +33,6 @@ EVENTS = 50_000
 RECORD = "pr_839"
 DELETION = f"action:payroll.record.delete target:{RECORD}"
 _LIVE_PER_SECOND = 3.0
-_MOST_AT_ONCE = 100
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,7 +262,7 @@ def _live(out: Output, writer: Client, server: object, seed: int) -> None:
     sent, due = 0, wall_us()
     while True:
         ready: list[bytes] = []
-        while due <= wall_us() and len(ready) < _MOST_AT_ONCE:
+        while due <= wall_us() and len(ready) < DEMO_BATCH_EVENTS:
             ready.append(company.event(due))
             due += round(company.delay_s(due) * MICROS)
         if ready:

@@ -14,10 +14,8 @@ import httpx2
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import IndelibleError, Unreachable
+from indelible.base.limits import CLIENT_CONNECT_SECONDS, DEMO_SECONDS, POLL_SECONDS
 
-_READY_SECONDS = 60.0
-_DRAIN_SECONDS = 60.0
-_POLL_SECONDS = 0.05
 _LOG_LINES = 3
 
 
@@ -74,7 +72,9 @@ class DemoServer:
     def _wait(self) -> None:
         began = monotonic()
         pause = threading.Event()
-        with httpx2.Client(base_url=self.url, trust_env=False, timeout=2.0) as http:
+        with httpx2.Client(
+            base_url=self.url, trust_env=False, timeout=CLIENT_CONNECT_SECONDS
+        ) as http:
             while True:
                 self.check()
                 try:
@@ -82,10 +82,10 @@ class DemoServer:
                         return
                 except httpx2.TransportError:
                     pass
-                if monotonic() - began > _READY_SECONDS:
-                    raise Unreachable(f"the server is not ready after {_READY_SECONDS:.0f} s"
+                if monotonic() - began > DEMO_SECONDS:
+                    raise Unreachable(f"the server is not ready after {DEMO_SECONDS:.0f} s"
                                       f"\n{self._last_lines()}")
-                pause.wait(_POLL_SECONDS)
+                pause.wait(POLL_SECONDS)
 
     def check(self) -> None:
         """Raise when the server has ended."""
@@ -105,7 +105,7 @@ class DemoServer:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(_DRAIN_SECONDS)
+            self._process.wait(DEMO_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -15,6 +15,7 @@ import msgspec
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import IndelibleError
+from indelible.base.limits import DEMO_REQUESTS, DEMO_SECONDS, POLL_SECONDS
 from indelible.cli.check import Run
 from indelible.cli.client import Client, Params, Reach, connect
 from indelible.cli.keys import KeysAnswer
@@ -26,8 +27,6 @@ from indelible.query.model import SearchPage
 from indelible.server.rooms import Status
 
 SOURCE = "hospital"
-_IN_FLIGHT = 4
-_POLL_SECONDS = 0.1
 TOKENS = (("admin", "demo-admin"), ("writer", SOURCE), ("reader", "demo-reader"),
           ("auditor", "demo-auditor"))
 
@@ -65,7 +64,7 @@ def load(client: Client, lines: Sequence[bytes]) -> Loaded:
     """Send a history as backfill, several batches in flight; every answer is looked at."""
     batches = list(batches_of(io.BytesIO(b"\n".join(lines)), "history"))
     began, done = monotonic(), 0
-    with progress("loading") as advance, ThreadPoolExecutor(_IN_FLIGHT) as pool:
+    with progress("loading") as advance, ThreadPoolExecutor(DEMO_REQUESTS) as pool:
         for batch, raw in zip(batches, pool.map(lambda b: _send(client, b.body), batches),
                               strict=True):
             _require(raw, batch.count)
@@ -116,9 +115,9 @@ def wait_published(client: Client, size: int) -> Status:
     """Wait until a checkpoint covers `size` entries."""
     began = monotonic()
     while (found := status(client)).published_size < size:
-        if monotonic() - began > 60:
-            raise IndelibleError(f"no checkpoint over {size} entries after 60 s")
-        threading.Event().wait(_POLL_SECONDS)
+        if monotonic() - began > DEMO_SECONDS:
+            raise IndelibleError(f"no checkpoint over {size} entries after {DEMO_SECONDS:.0f} s")
+        threading.Event().wait(POLL_SECONDS)
     return found
 
 
@@ -128,7 +127,7 @@ def verify(client: Client) -> Run:
     with progress("verifying") as advance:
         while run.state == "running":
             advance(run.done, run.total)
-            threading.Event().wait(_POLL_SECONDS)
+            threading.Event().wait(POLL_SECONDS)
             run = decode(client.get("/v1/verify", {"run": run.id}), Run)
     return run
 

@@ -11,7 +11,7 @@ import msgspec
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import EXIT_OK, EXIT_REFUSED, IndelibleError
-from indelible.base.limits import REJECTIONS_SHOWN
+from indelible.base.limits import BUSY_SECONDS, BUSY_TRIES, REJECTIONS_SHOWN
 from indelible.cli.client import Client, Params
 from indelible.cli.failures import Refused
 from indelible.cli.options import Output, talks
@@ -20,8 +20,6 @@ from indelible.cli.progress import progress
 from indelible.cli.visible import visible
 
 PARSERS = ("native", "cloudtrail")
-_BUSY_TRIES = 60
-_BUSY_SECONDS = 1.0
 _SHOWN = 20  # refusals that a person reads; --json has the first thousand
 
 
@@ -132,13 +130,13 @@ def _send(
 def _post(client: Client, body: bytes, params: Params) -> bytes:
     """One batch; a busy ledger is asked again a second later."""
     headers = {"content-type": "application/x-ndjson"}
-    for _ in range(_BUSY_TRIES):
+    for _ in range(BUSY_TRIES):
         try:
             return client.post("/v1/import", content=body, params=params, headers=headers)
         except IndelibleError as error:
             if error.code != "busy":
                 raise
-        threading.Event().wait(_BUSY_SECONDS)
+        threading.Event().wait(BUSY_SECONDS)
     return client.post("/v1/import", content=body, params=params, headers=headers)
 
 

@@ -14,14 +14,14 @@ from typing import Protocol, TypeVar
 
 import httpx2
 
+from indelible.base.limits import FAREWELL_SECONDS, LOCAL_CHUNKS
+
 Message = MutableMapping[str, object]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 T = TypeVar("T")
-_CHUNKS = 4
-_FAREWELL_SECONDS = 10.0
 
 
 class Opened(Protocol):
@@ -53,7 +53,7 @@ class LoopThread:
         """End what still runs, stop the loop and wait for its thread."""
         self.run(_end_the_others())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(_FAREWELL_SECONDS)
+        self._thread.join(FAREWELL_SECONDS)
         if not self._thread.is_alive():
             self.loop.close()
 
@@ -63,7 +63,7 @@ async def _end_the_others() -> None:
     for task in others:
         task.cancel()
     if others:
-        await asyncio.wait(others, timeout=_FAREWELL_SECONDS)
+        await asyncio.wait(others, timeout=FAREWELL_SECONDS)
 
 
 class _Exchange:
@@ -74,7 +74,7 @@ class _Exchange:
         self._hung_up = asyncio.Event()
         self._head: Message | None = None
         self._started = asyncio.Event()
-        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_CHUNKS)
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(LOCAL_CHUNKS)
         self._task = asyncio.ensure_future(self._serve(app, scope))
 
     async def _serve(self, app: App, scope: Message) -> None:
@@ -124,7 +124,7 @@ class _Exchange:
         self._hung_up.set()
         while not self._chunks.empty():
             self._chunks.get_nowait()
-        _done, waiting = await asyncio.wait([self._task], timeout=_FAREWELL_SECONDS)
+        _done, waiting = await asyncio.wait([self._task], timeout=FAREWELL_SECONDS)
         for task in waiting:
             task.cancel()
 

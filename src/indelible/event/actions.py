@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from indelible.base.limits import ACTION_CHARS
+from indelible.base.limits import ACTION_CHARS, REMEMBERED
 from indelible.event import aws_catalogue as aws
 from indelible.event.catalogue import PASTS, VERBS
 from indelible.event.model import Operation
@@ -65,7 +65,7 @@ def _verb(word: str) -> Operation | None:
     return VERBS.get(present_of(word))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=REMEMBERED)
 def aws_action(source: str, name: str) -> VendorAction:
     """The action and operation of CloudTrail's `eventSource` and `eventName`.
 

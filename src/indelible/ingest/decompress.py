@@ -13,21 +13,19 @@ from typing import BinaryIO, Final
 import zstandard
 
 from indelible.base.errors import BadRequest
+from indelible.base.limits import FILE_CHUNK_BYTES, IMPORT_WINDOW_BYTES, ZSTD_STEP_BYTES
 
-CHUNK: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_ZSTD_WINDOW: Final = 1 << 27  # what `zstd --long` without more needs; larger frames are refused
-_ZSTD_STEP: Final = 1 << 9  # 4 bytes can stand for 128 KiB, so one step gives 16 MiB at most
 
 
 def plain_chunks(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The content of `file`, unpacked, in chunks of at most `CHUNK` bytes.
+    """The content of `file`, unpacked, in chunks of at most `FILE_CHUNK_BYTES` bytes.
 
     `name` is for messages. Raises `BadRequest` when a packed file is damaged or ends too early;
     what came before has been given out by then.
     """
-    first = file.read(CHUNK)
+    first = file.read(FILE_CHUNK_BYTES)
     if first.startswith(_GZIP):
         yield from _gunzip(file, first, name)
     elif first.startswith(_ZSTD):
@@ -35,7 +33,7 @@ def plain_chunks(file: BinaryIO, name: str) -> Iterator[bytes]:
     else:
         while first:
             yield first
-            first = file.read(CHUNK)
+            first = file.read(FILE_CHUNK_BYTES)
 
 
 def _gunzip(file: BinaryIO, data: bytes, name: str) -> Iterator[bytes]:
@@ -45,29 +43,29 @@ def _gunzip(file: BinaryIO, data: bytes, name: str) -> Iterator[bytes]:
         if unpacker.eof:
             data = data.lstrip(b"\0")  # padding after the last member, as tar and tapes leave it
             if not data:
-                data = file.read(CHUNK)
+                data = file.read(FILE_CHUNK_BYTES)
                 continue
             unpacker = zlib.decompressobj(31)
         try:
-            part = unpacker.decompress(data, CHUNK)
+            part = unpacker.decompress(data, FILE_CHUNK_BYTES)
         except zlib.error as error:
             raise _damaged(name, f"the gzip data is damaged: {error}") from error
         if part:
             yield part
         data = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
         if not data:
-            data = file.read(CHUNK)
+            data = file.read(FILE_CHUNK_BYTES)
     if not unpacker.eof:
         raise _damaged(name, "the gzip data ends too early")
 
 
 def _unzstd(file: BinaryIO, data: bytes, name: str) -> Iterator[bytes]:
     """All frames of a zstd file, one after the other."""
-    unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    unpacker = zstandard.ZstdDecompressor(max_window_size=IMPORT_WINDOW_BYTES)
     frame = unpacker.decompressobj()
     while data:
-        for start in range(0, len(data), _ZSTD_STEP):
-            step = data[start : start + _ZSTD_STEP]
+        for start in range(0, len(data), ZSTD_STEP_BYTES):
+            step = data[start : start + ZSTD_STEP_BYTES]
             while step:
                 if frame.eof:
                     frame = unpacker.decompressobj()
@@ -75,9 +73,10 @@ def _unzstd(file: BinaryIO, data: bytes, name: str) -> Iterator[bytes]:
                     part = frame.decompress(step)
                 except zstandard.ZstdError as error:
                     raise _damaged(name, f"the zstd data is damaged: {error}") from error
-                yield from (part[at : at + CHUNK] for at in range(0, len(part), CHUNK))
+                for at in range(0, len(part), FILE_CHUNK_BYTES):
+                    yield part[at : at + FILE_CHUNK_BYTES]
                 step = frame.unused_data if frame.eof else b""
-        data = file.read(CHUNK)
+        data = file.read(FILE_CHUNK_BYTES)
     if not frame.eof:
         raise _damaged(name, "the zstd data ends too early")
 

@@ -24,18 +24,19 @@ import msgspec
 
 from indelible.base import limits
 from indelible.base.errors import BadRequest, InvalidEvent, TooLarge
+from indelible.base.limits import (
+    IMPORT_BATCH_BYTES,
+    IMPORT_BATCH_EVENTS,
+    IMPORT_PEEK_BYTES,
+    LINE_BYTES,
+)
 from indelible.ingest.decompress import plain_chunks
 from indelible.ingest.parsed import Parsed, Rejected, rejected
 from indelible.ingest.parsers import cloudtrail, native
 
-BATCH_EVENTS: Final = 1_000
-BATCH_BYTES: Final = 8 << 20
-LINE_BYTES: Final = 2 * limits.BODY_BYTES
-"""A longer line or element is passed over: no event can be that long."""
 ELEMENT_BYTES: Final = limits.REQUEST_BYTES
 """An element up to here is read to its end, so that what follows it is not lost with it."""
 _ID_DIGITS: Final = 32  # 128 bits of SHA-256
-_PEEK: Final = 4096
 _WHITE = " \t\r\n"
 _RECORDS = re.compile(r'[ \t\r\n]*\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*\[')
 _ARRAY = re.compile(r"[ \t\r\n]*\[")
@@ -123,7 +124,7 @@ def batches_of(file: BinaryIO, name: str) -> Iterator[ImportBatch]:
     first = last = size = 0
     for message in _messages(plain_chunks(file, name)):
         part = encode_line(message)
-        if parts and (len(parts) >= BATCH_EVENTS or size + len(part) > BATCH_BYTES):
+        if parts and (len(parts) >= IMPORT_BATCH_EVENTS or size + len(part) > IMPORT_BATCH_BYTES):
             yield _batch(name, first, last, parts)
             parts, size = [], 0
         if not parts:
@@ -195,9 +196,9 @@ def _messages(chunks: Iterator[bytes]) -> Iterator[_Message]:
     head = b""
     for chunk in chunks:
         head += chunk
-        if len(head) >= _PEEK:
+        if len(head) >= IMPORT_PEEK_BYTES:
             break
-    start = head[:_PEEK].decode("latin-1")
+    start = head[:IMPORT_PEEK_BYTES].decode("latin-1")
     source = _again(head, chunks)
     if _RECORDS.match(start) or _ARRAY.match(start) or _SPREAD.match(start):
         return _Elements(source).messages()
@@ -321,7 +322,7 @@ class _Elements:
                 end += 1
             self._take(end)
             if end < len(self._text):
-                if len(self._text) - end < _PEEK:
+                if len(self._text) - end < IMPORT_PEEK_BYTES:
                     self._more()
                 return True
             if not self._more():

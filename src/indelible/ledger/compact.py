@@ -2,14 +2,14 @@
 
 A group is the column files of COMPACT_EVENTS consecutive indexes (8 full segments). A whole
 group is merged into one file; in the growing one, more than 16 files (early seals) are merged too.
-The replaced files stay for `GRACE_US`, because a search may still read them.
+The replaced files stay for `OBSOLETE_SECONDS`, because a search may still read them.
 """
 
 from __future__ import annotations
 
 from indelible.base.clock import MICROS, wall_us
 from indelible.base.files import fsync_folder
-from indelible.base.limits import COMPACT_EVENTS
+from indelible.base.limits import COMPACT_EVENTS, COMPACT_SMALL_FILES, OBSOLETE_SECONDS
 from indelible.base.random import random_id
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.seal import column_file_of, column_path, columns_row
@@ -17,8 +17,7 @@ from indelible.store.column_file import merge_column_files
 from indelible.store.keyring import COLUMNS, Keyring
 from indelible.store.manifest import ColumnsRow, Manifest
 
-SMALL_FILES = 16
-GRACE_US = 120 * MICROS
+OBSOLETE_US = OBSOLETE_SECONDS * MICROS
 
 
 def due(rows: list[ColumnsRow]) -> list[ColumnsRow]:
@@ -29,7 +28,7 @@ def due(rows: list[ColumnsRow]) -> list[ColumnsRow]:
     end = rows[-1].end if rows else 0
     for number, group in sorted(groups.items()):
         whole = (number + 1) * COMPACT_EVENTS <= end
-        if len(group) > (1 if whole else SMALL_FILES):
+        if len(group) > (1 if whole else COMPACT_SMALL_FILES):
             return group
     return []
 
@@ -53,7 +52,7 @@ def compact_once(
 
 
 def remove_obsolete(
-    paths: LedgerPaths, keyring: Keyring, manifest: Manifest, grace_us: int = GRACE_US
+    paths: LedgerPaths, keyring: Keyring, manifest: Manifest, grace_us: int = OBSOLETE_US
 ) -> int:
     """Remove replaced column files whose grace is over, then their keys; returns how many."""
     found = manifest.obsolete(wall_us() - grace_us)

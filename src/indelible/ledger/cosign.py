@@ -30,7 +30,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 import httpx2
 
 from indelible.base.errors import EXIT_UNREACHABLE, IndelibleError
-from indelible.base.limits import WITNESS_ANSWER_BYTES, WITNESS_SECONDS
+from indelible.base.limits import WITNESS_ANSWER_BYTES, WITNESS_EXCERPT_CHARS, WITNESS_SECONDS
 from indelible.ledger.publish import parse_lines
 from indelible.ledger.tree_state import LogTree
 from indelible.proof.checkpoint import Checkpoint, parse_head
@@ -43,7 +43,6 @@ from indelible.proof.strict import encode_base64, parse_decimal
 ROLLED_BACK: Final = "rolled back"
 FORKED: Final = "forked"
 _SIZE_TYPE: Final = "text/x.tlog.size"
-_EXCERPT: Final = 120
 
 
 class WitnessError(IndelibleError):
@@ -182,7 +181,8 @@ def _read(
         return Contradiction(
             FORKED, old, f"what it cosigned at size {old} is not the beginning of this log"
         )
-    said = "".join(c if c.isprintable() else " " for c in _text(answer)[:_EXCERPT]).strip()
+    said = _text(answer)[:WITNESS_EXCERPT_CHARS]
+    said = "".join(c if c.isprintable() else " " for c in said).strip()
     raise WitnessError(f"it answered {answer.status} {said}".rstrip())
 
 

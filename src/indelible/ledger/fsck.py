@@ -16,7 +16,7 @@ import msgspec
 
 from indelible.base.errors import EXIT_DAMAGED, EXIT_OK
 from indelible.base.files import TEMPORARY
-from indelible.base.limits import TILE_EVENTS
+from indelible.base.limits import FILE_CHUNK_BYTES, TILE_EVENTS
 from indelible.ledger.bodies import Bodies, BodyCheck
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.scan import BROKEN, Finding, describe, key_of
@@ -34,7 +34,6 @@ BACKUP = "Bring the file back from a backup; `indelible verify` tells which even
 REINDEX = "Run `indelible reindex --data DIR`: it is made again from evidence."
 KEYS = "Restore the keyring from its backup; without its key the range stays unreadable."
 START = "Stop, keep a copy of the folder, and bring the file back from a backup."
-_CHUNK = 1 << 20
 _NAMES = {
     "journal": re.compile(r"\d{20}-[0-9a-z]+\.journal"),
     "evidence": re.compile(rf"\d{{20}}-[0-9a-z]+\{EVIDENCE_SUFFIX}"),
@@ -308,7 +307,7 @@ class LedgerFsck:
 def _sha256(path: Path) -> str:
     hasher = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(FILE_CHUNK_BYTES):
             hasher.update(chunk)
     return hasher.hexdigest()
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from indelible.base.limits import FSCK_SHOWN, FSCK_STEP_EVENTS
 from indelible.ledger.fsck import BACKUP, KEYS, REINDEX, Problems
 from indelible.ledger.journal import MARK, journal_files
 from indelible.ledger.paths import LedgerPaths
@@ -22,9 +23,6 @@ from indelible.store.columns import table_of
 from indelible.store.evidence import Frame
 from indelible.store.keyring import SEEN, Keyring
 from indelible.store.manifest import ColumnsRow, Manifest, SegmentRow
-
-_STEP = 8_192
-_SHOWN = 100  # differences named for one file; the rest is counted
 
 
 class DerivedFsck:
@@ -53,10 +51,10 @@ class DerivedFsck:
         count = 0
         for text, index in self._wrong_ids(seen, rows):
             count += 1
-            if count <= _SHOWN:
+            if count <= FSCK_SHOWN:
                 self.problems.add("ids", "", text, REINDEX, index, index)
-        if count > _SHOWN:
-            self.problems.notes.append(f"ids: {count - _SHOWN} more events are told wrongly")
+        if count > FSCK_SHOWN:
+            self.problems.notes.append(f"ids: {count - FSCK_SHOWN} more events are told wrongly")
         extra = seen.stored - self._with_id
         if extra > 0 and not count and seen.sealed_end == sealed:  # beyond: of an interrupted seal
             self.problems.add("ids", "", f"it holds {extra} ids that no event bears", REINDEX)
@@ -131,15 +129,15 @@ class DerivedFsck:
             try:
                 for wrong in self._differences(row):
                     count += 1
-                    if count <= _SHOWN:
+                    if count <= FSCK_SHOWN:
                         self.problems.add(
                             "columns", row.file, wrong.text, REINDEX, wrong.event, wrong.event
                         )
             except BROKEN as error:
                 text, last = describe(error, row.file), row.end - 1
                 self.problems.add("columns", row.file, text, REINDEX, row.first, last)
-            if count > _SHOWN:
-                text = f"{row.file}: {count - _SHOWN} more rows differ"
+            if count > FSCK_SHOWN:
+                text = f"{row.file}: {count - FSCK_SHOWN} more rows differ"
                 self.problems.notes.append(text)
             done += row.end - row.first
             advance(done, total)
@@ -150,8 +148,8 @@ class DerivedFsck:
         for first, bodies in self._spans(row.first, row.end):
             if bodies is None:
                 continue
-            for at in range(0, len(bodies), _STEP):
-                part = bodies[at : at + _STEP]
+            for at in range(0, len(bodies), FSCK_STEP_EVENTS):
+                part = bodies[at : at + FSCK_STEP_EVENTS]
                 low = first + at
                 due = table_of(zip(range(low, low + len(part)), part, strict=True))
                 yield from compare(due, told.take(low, low + len(part)))

@@ -7,7 +7,7 @@ runs in the sealer process; in the local mode of the command line in the same on
 from __future__ import annotations
 
 from indelible.base.limits import COMPACT_EVENTS, SEGMENT_BYTES, SEGMENT_EVENTS
-from indelible.ledger.compact import GRACE_US, compact_once, remove_obsolete
+from indelible.ledger.compact import OBSOLETE_US, compact_once, remove_obsolete
 from indelible.ledger.incoming import Durable
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.reader import LedgerReader
@@ -94,6 +94,6 @@ class Keeper:
             self._small = sum(row.rows < COMPACT_EVENTS for row in rows)
         return self._small
 
-    def remove_obsolete(self, grace_us: int = GRACE_US) -> int:
+    def remove_obsolete(self, grace_us: int = OBSOLETE_US) -> int:
         """Remove column files that were replaced long enough ago."""
         return remove_obsolete(self.paths, self.keyring, self.manifest, grace_us)

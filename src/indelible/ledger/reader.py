@@ -13,16 +13,13 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from indelible.base.errors import Damaged, NotFound
-from indelible.base.limits import TILE_EVENTS
+from indelible.base.limits import OPEN_SEGMENTS, TILE_EVENTS, TILES_KEPT
 from indelible.ledger.journal import Batch, JournalReader, TornTail, first_of, journal_files
 from indelible.ledger.kernel import SaltStream, entry_of, head_of, heads_of, leaves_of
 from indelible.ledger.paths import LedgerPaths
 from indelible.store.evidence import EvidenceReader
 from indelible.store.keyring import Keyring
 from indelible.store.manifest import Manifest, SegmentRow
-
-_OPEN_SEGMENTS = 64
-_TILES_KEPT = 64
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -81,7 +78,7 @@ class LedgerReader:
                         f"indexes {row.first}..{row.end - 1}: the evidence file {row.file} is gone"
                     ) from error
                 self._open[row.file] = found
-                while len(self._open) > _OPEN_SEGMENTS:
+                while len(self._open) > OPEN_SEGMENTS:
                     self._open.popitem(last=False)[1].close()
             self._open.move_to_end(row.file)
             return found
@@ -187,7 +184,7 @@ class LedgerReader:
             )
             with self._lock:
                 self._tiles[tile] = found
-                while len(self._tiles) > _TILES_KEPT:
+                while len(self._tiles) > TILES_KEPT:
                     self._tiles.popitem(last=False)
         return found
 

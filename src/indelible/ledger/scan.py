@@ -21,7 +21,7 @@ import msgspec
 
 from indelible.base.errors import Damaged, KeyMissing
 from indelible.base.invariant import InvariantViolated
-from indelible.base.limits import TILE_EVENTS
+from indelible.base.limits import SCAN_PARALLEL_EVENTS, SCAN_PROCESSES, TILE_EVENTS
 from indelible.ledger.kernel import SaltStream, head_of, leaves_of, received_of_head
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.tree_state import subtree_root
@@ -31,8 +31,6 @@ from indelible.store.keyring import Keyring
 from indelible.store.manifest import SegmentRow
 from indelible.store.records import read_header
 
-PARALLEL_EVENTS = 200_000  # below it starting processes costs more than it saves
-WORKERS = 2
 H = 32
 BROKEN = (
     Damaged, InvariantViolated, OSError, ValueError, LookupError, ArithmeticError, struct.error,
@@ -254,18 +252,18 @@ def scan_segments(
     paths: LedgerPaths, origin: str, keyring: Keyring, wants: list[Want],
     advance: Callable[[int], None],
 ) -> Iterator[Scanned]:
-    """Scan segments in order, in `WORKERS` processes when there are many."""
-    if sum(want.row.end - want.start for want in wants) < PARALLEL_EVENTS:
+    """Scan segments in order, in `SCAN_PROCESSES` processes when there are many."""
+    if sum(want.row.end - want.start for want in wants) < SCAN_PARALLEL_EVENTS:
         for want in wants:
             yield scan_segment(paths, origin, keyring, want)
             advance(want.row.end - want.start)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        WORKERS, mp_context=context, initializer=_prepare,
+        SCAN_PROCESSES, mp_context=context, initializer=_prepare,
         initargs=(paths.data, origin, keyring.folder),
     ) as pool:
-        ahead = 2 * WORKERS
+        ahead = 2 * SCAN_PROCESSES
         waiting = [pool.submit(_scan, want) for want in wants[:ahead]]
         for position, want in enumerate(wants):
             scanned = waiting.pop(0).result()

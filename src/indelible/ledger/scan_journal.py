@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from indelible.base.errors import Damaged
-from indelible.base.limits import BATCH_BYTES, SEGMENT_EVENTS
+from indelible.base.limits import (
+    BATCH_BYTES,
+    HOLE_EVENTS,
+    JOURNAL_WINDOW_BYTES,
+    RECORD_MOVED,
+    SEGMENT_EVENTS,
+)
 from indelible.ledger.journal import FORMAT, MARK, file_name
 from indelible.ledger.kernel import SaltStream
 from indelible.ledger.scan import Finding, key_of
@@ -23,10 +29,7 @@ from indelible.store.keyring import Keyring
 from indelible.store.records import TAG, RecordCipher, read_header
 
 _HEAD = struct.Struct(">IQI")
-_MOVED = 4  # how far from its place a record's number is looked for
-_WINDOW = 1 << 20
 _MAX_RECORD = BATCH_BYTES + (4 + MARK) * SEGMENT_EVENTS + 4 + TAG
-HOLE_MAX = 1 << 22  # a wider hole than unsealed events can make is a forged index
 
 
 class Record(NamedTuple):
@@ -136,7 +139,7 @@ class JournalScan:
         length, first, crc = _HEAD.unpack(head)
         if not TAG <= length <= min(_MAX_RECORD, self._size - offset - 16):
             return None
-        if not self.header.first <= first <= self.header.first + HOLE_MAX:
+        if not self.header.first <= first <= self.header.first + HOLE_EVENTS:
             return None
         if zlib.crc32(self._read(offset + 16, length), zlib.crc32(head[:12])) != crc:
             return None
@@ -153,7 +156,7 @@ class JournalScan:
                 found.append(record)
                 offset = record.stop
                 continue
-            window = self._read(offset + 5, _WINDOW)
+            window = self._read(offset + 5, JOURNAL_WINDOW_BYTES)
             places = [at for at in map(window.find, prefixes) if at >= 0]
             offset += 1 + (min(places) if places else max(1, len(window) - 5))
         return found
@@ -199,7 +202,7 @@ class JournalScan:
         return [(places[n][0], n) for n in order]
 
     def _guess(self, record: Record, due: int) -> Opened | None:
-        near = range(max(0, due - _MOVED), due + _MOVED + 1)
+        near = range(max(0, due - RECORD_MOVED), due + RECORD_MOVED + 1)
         for number in sorted(near, key=lambda n: abs(n - due)):
             one = self._open(record, number)
             if one is not None:

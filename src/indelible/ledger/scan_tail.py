@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from indelible.base.limits import HOLE_EVENTS
 from indelible.ledger.journal import journal_files
 from indelible.ledger.kernel import head_of, leaves_of, received_of_head
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.scan import BROKEN, Finding, Scanned, describe, lost, verdict_of
-from indelible.ledger.scan_journal import HOLE_MAX, JournalScan, Opened
+from indelible.ledger.scan_journal import JournalScan, Opened
 from indelible.store.keyring import Keyring
 
 TORN = "torn"
@@ -68,7 +69,7 @@ class JournalsScan:
     def _gone(self, follows: int | None, verdict: str, message: str) -> Iterator[Scanned]:
         """Everything up to the next file is lost; a finding without events where that is none."""
         end = self._top if follows is None else follows
-        if self._at < end <= self._at + HOLE_MAX:
+        if self._at < end <= self._at + HOLE_EVENTS:
             yield lost(self._at, end, verdict, message)
             self._at = end
         else:

@@ -34,6 +34,7 @@ import numpy as np
 from indelible.base.errors import Damaged
 from indelible.base.files import fsync_folder, make_folder, sweep_temporary
 from indelible.base.invariant import invariant
+from indelible.base.limits import FORGET_IDS, ID_RUNS
 from indelible.ledger.seen_run import (
     SUFFIX,
     Column,
@@ -51,9 +52,7 @@ from indelible.ledger.seen_run import (
     write_run,
 )
 
-RUNS: Final = 6  # at most so many after `compact`; each id written about 5 times up to 100 million
 RECORD_BYTES: Final = 32
-FORGET_STEP: Final = 128  # ids dropped from memory beside each commit, so that none stalls
 _U32: Final = np.uint64(32)
 
 
@@ -144,7 +143,7 @@ class Seen(Fingerprints):
         """Let go of the ids below `index`, which runs cover; `commit` does it step by step."""
         invariant(index <= self.sealed_end, "ids may leave memory only once a run holds them")
         self._bound = max(self._bound, index)
-        self._forget(FORGET_STEP)
+        self._forget(FORGET_IDS)
 
     def _forget(self, steps: int) -> None:
         order, unsealed = self._order, self._unsealed
@@ -264,12 +263,12 @@ def seal_run(folder: Path, secret: bytes, first: int, end: int, records: bytes) 
 
 
 def _wanted(seals: int) -> list[int]:
-    """How `seals` seals are spread over at most `RUNS` runs, oldest first.
+    """How `seals` seals are spread over at most `ID_RUNS` runs, oldest first.
 
-    The combinatorial number system: of all ways to keep RUNS runs it rewrites least.
+    The combinatorial number system: of all ways to keep ID_RUNS runs it rewrites least.
     """
     out = []
-    for level in range(RUNS, 0, -1):
+    for level in range(ID_RUNS, 0, -1):
         top = level - 1
         while comb(top + 1, level) <= seals:
             top += 1

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from indelible.base.errors import Damaged
 from indelible.base.files import write_with
+from indelible.base.limits import MERGE_RECORDS
 
 Column = NDArray[np.uint64]
 
@@ -39,7 +40,6 @@ HEADER_BYTES: Final = 256
 BITS_A_KEY: Final = 16  # 0.4 % false hits with one 64-bit word a key; each costs a search
 SECTIONS: Final = 5
 TRAILER_BYTES: Final = SECTIONS * 32 + 32
-MERGE_RECORDS: Final = 1 << 19  # in one partition of a merge: 16 MiB of records
 
 _U32: Final = np.uint64(32)
 

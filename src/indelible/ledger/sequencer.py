@@ -21,13 +21,12 @@ from indelible.base.limits import (
     QUEUE_BYTES,
     QUEUE_EVENTS,
     RESERVED_BYTES,
+    SPACE_LOOK_SECONDS,
     UNSEALED_BYTES,
     UNSEALED_EVENTS,
 )
 from indelible.ledger.incoming import Durable, Work, Written
 from indelible.ledger.writer import Prepared, Writer
-
-_SPACE_SECONDS = 0.5
 
 
 class _Waiting(NamedTuple):
@@ -90,7 +89,7 @@ class Sequencer:
         if self.unsealed_bytes >= UNSEALED_BYTES:
             raise Busy(f"{UNSEALED_BYTES} bytes of events are waiting to be sealed")
         now = monotonic()
-        if now - self._space_at > _SPACE_SECONDS:
+        if now - self._space_at > SPACE_LOOK_SECONDS:
             try:
                 space = os.statvfs(self._data)
             except OSError as error:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
+from indelible.base.limits import FILE_CHUNK_BYTES
 from indelible.proof import note, view
 from indelible.proof.checkpoint import Checkpoint
 from indelible.proof.commitment import ENTRY_SIZE, MAX_BODY_BYTES, SALT_SIZE
@@ -28,7 +29,6 @@ NAMES: Final = (
     "view.html",
 )
 _NO_SALT: Final = bytes(SALT_SIZE)
-_FLUSH: Final = 1 << 20
 _MODE: Final = 0o644 << 16
 
 
@@ -123,7 +123,7 @@ def _gather(parts: Iterable[bytes]) -> Iterator[bytes]:
     for part in parts:
         pending.append(part)
         held += len(part)
-        if held >= _FLUSH:
+        if held >= FILE_CHUNK_BYTES:
             yield b"".join(pending)
             pending, held = [], 0
     if pending:

@@ -7,8 +7,9 @@ nothing; a line of a given key that does not verify makes the whole note invalid
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from indelible.base.limits import NOTE_BYTES, NOTE_SIGNATURES
 from indelible.proof.errors import NoteError, ProofError
 from indelible.proof.keys import (
     COSIGNATURE_V1,
@@ -42,8 +43,6 @@ __all__ = [
     "verify_signature",
 ]
 
-MAX_NOTE_BYTES: Final = 1 << 20
-MAX_SIGNATURES: Final = 100  # signed-note asks for at least 16; each ML-DSA line is 3.3 KB
 
 
 class NoteSignature(NamedTuple):
@@ -86,8 +85,8 @@ def parse(data: bytes) -> SignedNote:
 
     Limits: 1 MiB, 1 to 100 signatures.
     """
-    if len(data) > MAX_NOTE_BYTES:
-        raise NoteError(f"note: larger than {MAX_NOTE_BYTES} bytes")
+    if len(data) > NOTE_BYTES:
+        raise NoteError(f"note: larger than {NOTE_BYTES} bytes")
     try:
         note = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -98,8 +97,8 @@ def parse(data: bytes) -> SignedNote:
     if not separator or not block.endswith("\n"):
         raise NoteError("note: expected a text, an empty line and signature lines")
     lines = block[:-1].split("\n")
-    if len(lines) > MAX_SIGNATURES:
-        raise NoteError(f"note: more than {MAX_SIGNATURES} signatures")
+    if len(lines) > NOTE_SIGNATURES:
+        raise NoteError(f"note: more than {NOTE_SIGNATURES} signatures")
     return SignedNote(text + "\n", tuple(_parse_line(line) for line in lines))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from indelible.base.limits import RECEIPT_BYTES
 from indelible.proof import note
 from indelible.proof.checkpoint import Checkpoint
 from indelible.proof.claims import check_body
@@ -18,7 +19,6 @@ from indelible.proof.strict import decode_base64, encode_base64, parse_decimal
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 EXTRA_SIZE: Final = ENTRY_SIZE + SALT_SIZE
 MAX_PROOF_HASHES: Final = 63
-MAX_RECEIPT_BYTES: Final = note.MAX_NOTE_BYTES + (64 << 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def encode(
 
 def decode(data: bytes) -> Receipt:
     """Read a tlog-proof, also one without `extra`; raises `ProofError` when malformed."""
-    if len(data) > MAX_RECEIPT_BYTES:
+    if len(data) > RECEIPT_BYTES:
         raise ProofError("receipt: too large")
     head, separator, checkpoint = data.partition(b"\n\n")
     try:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, TypeAlias
 
+from indelible.base.limits import PROOF_TILES
 from indelible.proof.errors import ProofError
 from indelible.proof.path import HASH_SIZE, node_hash, split_point
 from indelible.proof.tree import EMPTY_ROOT
@@ -20,7 +21,6 @@ TILE_HEIGHT: Final = 8
 MAX_LEVEL: Final = 63
 MAX_INDEX: Final = (1 << 64) - 1
 MAX_ENTRY_BYTES: Final = 65_535
-_CACHED_TILES: Final = 512  # 16 KiB each with its inner rows: 8 MiB
 
 GetTile: TypeAlias = Callable[[int, int, int], bytes]
 
@@ -185,7 +185,7 @@ class TileReader:
             raise ProofError(f"{tile_path(level, n, width)}: too short, or not whole hashes")
         rows = tile_rows(data[: width * HASH_SIZE])
         self._rows[level, n] = rows
-        if len(self._rows) > _CACHED_TILES:
+        if len(self._rows) > PROOF_TILES:
             self._rows.popitem(last=False)
         return rows
 

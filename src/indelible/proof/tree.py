@@ -13,6 +13,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
+from indelible.base.limits import LEAVES_AT_ONCE
 from indelible.proof.errors import ProofError
 from indelible.proof.multi import multiproof, root_from_multiproof
 from indelible.proof.path import (
@@ -44,7 +45,6 @@ __all__ = [
 ]
 
 EMPTY_ROOT: Final = sha256(b"").digest()
-_CHUNK: Final = 65_536  # leaves taken from an iterable at a time: 2 MiB
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -151,7 +151,7 @@ class CompactRange:
 
 def _rows(leaves: Iterable[bytes]) -> Iterator[bytes]:
     source = iter(leaves)
-    while chunk := list(islice(source, _CHUNK)):
+    while chunk := list(islice(source, LEAVES_AT_ONCE)):
         row = b"".join(chunk)
         if len(row) != len(chunk) * HASH_SIZE or any(len(h) != HASH_SIZE for h in chunk):
             raise ProofError("leaf hashes: one is not 32 bytes long")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from indelible.base.clock import parse_duration, rfc3339, to_us
 from indelible.base.errors import BadRequest, IndelibleError, QueryError
-from indelible.base.limits import FACET_VALUES, HISTOGRAM_BUCKETS
+from indelible.base.limits import FACET_VALUES, HISTOGRAM_BUCKETS, SUGGEST_ROWS
 from indelible.event.evaluate import DATA, LABEL
 from indelible.event.fields import FIELDS, FieldType
 from indelible.event.predicate import Op, Term
@@ -36,7 +36,6 @@ _FIXED = {"minute": "1m", "hour": "1h", "day": "1d"}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _WEEK_US = 7 * 86_400_000_000
 _MONDAY_US = 4 * 86_400_000_000  # 5 January 1970, the first Monday
-_SUGGEST_ROWS = 1_000_000
 
 
 def count(engine: QueryEngine, request: CountRequest) -> CountAnswer:
@@ -142,7 +141,7 @@ def suggest(engine: QueryEngine, request: SuggestRequest) -> FacetsAnswer:
     with engine.session(Selection(scope=request.scope, predicate=term)) as session:
         rows = session.view.size - session.view.sealed
         newest = len(session.files)
-        while newest and rows < _SUGGEST_ROWS:
+        while newest and rows < SUGGEST_ROWS:
             newest -= 1
             rows += session.files[newest].rows
         session.files = session.files[newest:]

@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from indelible.base.errors import Damaged
+from indelible.base.limits import CORPUS_TRIES
 from indelible.store.column_file import ColumnFile
-
-_TRIES = 5
 
 
 class Corpus(Protocol):
@@ -53,7 +52,7 @@ def look(corpus: Corpus) -> View:
 
     Raises `Damaged` when some index is in neither: an answer must not silently leave events out.
     """
-    for _ in range(_TRIES):
+    for _ in range(CORPUS_TRIES):
         size = corpus.size
         files = tuple(corpus.column_files())
         tail = corpus.tail()

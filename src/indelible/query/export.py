@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from indelible.base.limits import EXPORT_ROWS, FRAME_EVENTS, READ_BYTES
+from indelible.base.limits import EXPORT_GROUP_ROWS, EXPORT_ROWS, FRAME_EVENTS, READ_BYTES
 from indelible.event.evaluate import raw_text, values_of
 from indelible.event.model import StoredEvent
 from indelible.query.model import ExportRequest, Row
@@ -31,7 +31,6 @@ CSV_COLUMNS = (
     "severity", "flags", "raw", "body",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_PARQUET_ROWS = 32 * FRAME_EVENTS
 _MOMENT = pa.timestamp("us", tz="UTC")
 
 
@@ -137,7 +136,7 @@ def _parquet(batches: Iterator[list[Found]]) -> Iterator[bytes]:
         for found in batches:
             held += found
             size += sum(len(body) for _, _, body in found)
-            if len(held) >= _PARQUET_ROWS or size >= 2 * READ_BYTES:
+            if len(held) >= EXPORT_GROUP_ROWS or size >= 2 * READ_BYTES:
                 out.write_table(_table(held))
                 held, size = [], 0
                 yield chunks.take()

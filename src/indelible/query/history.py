@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from indelible.base.errors import QueryError
+from indelible.base.limits import HISTORY_EVENTS, STATE_EVENTS
 from indelible.event.model import Change, StoredEvent
 from indelible.event.predicate import All, Op, Predicate, Term, both
 from indelible.query.model import (
@@ -18,8 +19,6 @@ from indelible.query.model import (
 from indelible.query.run import QueryEngine, find, row_of
 from indelible.query.session import Session
 
-_BLOCK = 1_000
-_STATE_EVENTS = 100_000
 _UNDONE = ("failure", "denied")
 
 
@@ -89,14 +88,14 @@ def state_at(
     )
     state: dict[str, Raw] = {}
     with engine.session(selection) as session:
-        keys = find(session, "time", False, _STATE_EVENTS + 1, None)
-        if len(keys) > _STATE_EVENTS:
+        keys = find(session, "time", False, STATE_EVENTS + 1, None)
+        if len(keys) > STATE_EVENTS:
             raise QueryError(
-                f"{request.type} {request.id} has more than {_STATE_EVENTS} changes",
+                f"{request.type} {request.id} has more than {STATE_EVENTS} changes",
                 code="query_too_large", remedy="Read its history page by page.",
             )
-        for at in range(0, len(keys), _BLOCK):
-            _apply(session, [index for _, index in keys[at : at + _BLOCK]], request, state)
+        for at in range(0, len(keys), HISTORY_EVENTS):
+            _apply(session, [index for _, index in keys[at : at + HISTORY_EVENTS]], request, state)
     return state
 
 

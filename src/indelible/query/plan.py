@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeGuard
 
+from indelible.base.limits import ROW_GROUP_ROWS, SPLIT_TERMS
 from indelible.event.predicate import All, AnyOf, Op, Predicate, Term, Text
 from indelible.query.model import Selection
 from indelible.query.sql import Deciders, condition, sides_of_text, target_conditions
 from indelible.query.sql_parts import Sql, guarded, joined, negated
-from indelible.store.column_file import ROW_GROUP, ColumnFile
+from indelible.store.column_file import ColumnFile
 
 NEEDLES = ("actor", "onbehalf", "target", "session", "request", "id")
 """Fields whose equality finds few events; all but `onbehalf` have a Bloom filter."""
-_SPLIT_MOST = 4
 _WAVES = (2, 8, 32)
 
 
@@ -99,7 +99,7 @@ def waves(
         return file.end - 1 if descending else file.first
 
     left = sorted(files, key=best, reverse=descending)
-    if left and left[0].rows > 2 * ROW_GROUP:
+    if left and left[0].rows > 2 * ROW_GROUP_ROWS:
         line = _first_part(left[0], by_time, descending)
         rest = [best(file) for file in left[1:]]
         later = max([line - 1, *rest]) if descending else min([line + 1, *rest])
@@ -121,7 +121,7 @@ def waves(
 def _first_part(file: ColumnFile, by_time: bool, descending: bool) -> int:
     """Where about a row group of the file ends, seen from the end that the answer begins with."""
     low, high = (file.time_min, file.time_max) if by_time else (file.first, file.end - 1)
-    width = (high - low) * ROW_GROUP // file.rows
+    width = (high - low) * ROW_GROUP_ROWS // file.rows
     return high - width if descending else low + width
 
 
@@ -181,6 +181,6 @@ def _sides(part: Predicate, deciders: Deciders) -> list[Sql]:
     if isinstance(part, Text) and part.value:
         return sides_of_text(part.value, deciders)
     children = part.children if isinstance(part, AnyOf) else ()
-    if len(children) > _SPLIT_MOST or not all(map(_is_needle, children)):
+    if len(children) > SPLIT_TERMS or not all(map(_is_needle, children)):
         return []
     return [side for child in children for side in _sides(child, deciders)]

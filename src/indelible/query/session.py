@@ -16,7 +16,13 @@ import duckdb
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import BadRequest, Damaged, IndelibleError, QueryError
-from indelible.base.limits import FRAME_EVENTS, QUERY_SECONDS, READ_BYTES
+from indelible.base.limits import (
+    FIRST_READ_EVENTS,
+    FRAME_EVENTS,
+    QUERY_LOOK_SECONDS,
+    QUERY_SECONDS,
+    READ_BYTES,
+)
 from indelible.event.evaluate import compiled
 from indelible.event.model import StoredEvent, read_body
 from indelible.query.corpus import Corpus, View, look
@@ -36,8 +42,6 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-_LOOK_SECONDS = 0.25
-_FIRST_FETCH = 128
 
 GONE: ContextVar[Callable[[], bool]] = ContextVar("GONE", default=lambda: False)
 """Says whether whoever asked has hung up; set by the caller's thread, looked at now and then."""
@@ -78,7 +82,7 @@ class Session:
 
     def _watch(self) -> None:
         """Interrupt what DuckDB is doing when time is up or nobody waits for it."""
-        while not self._done.wait(_LOOK_SECONDS):
+        while not self._done.wait(QUERY_LOOK_SECONDS):
             if self._ended():
                 self._cursor.interrupt()
 
@@ -169,7 +173,7 @@ class Session:
         So a lie in the columns can hide an event but never show one outside the caller's scope.
         Fetches about READ_BYTES at a time. Raises `Damaged` when columns and evidence disagree.
         """
-        at, width = 0, _FIRST_FETCH
+        at, width = 0, FIRST_READ_EVENTS
         while at < len(indexes):
             part = indexes[at : at + width]
             bodies = dict(self._reader.corpus.bodies(sorted(part)))

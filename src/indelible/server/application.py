@@ -16,7 +16,7 @@ from starlette.routing import Route as PathRoute
 from starlette.types import Receive, Scope, Send
 
 from indelible.base.errors import IndelibleError
-from indelible.base.limits import COUNTED_SECONDS
+from indelible.base.limits import COUNTED_SECONDS, POLL_SECONDS
 from indelible.base.settings import Settings
 from indelible.selfaudit import SelfAudit
 from indelible.server.context import Context
@@ -25,8 +25,6 @@ from indelible.server.errors import logger
 from indelible.server.events import PATH, PostEvents
 from indelible.server.rooms import Rooms
 from indelible.server.table import POST_EVENTS, ROUTES
-
-_IDLE_LOOK_SECONDS = 0.01
 
 
 class _Rest(PathConvertor):
@@ -98,7 +96,7 @@ class Application:
     async def idle(self) -> None:
         """Return when no request is under way."""
         while self._active:
-            await asyncio.sleep(_IDLE_LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def start(self) -> None:
         """Begin to write counted reports by the minute."""

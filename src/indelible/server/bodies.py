@@ -14,18 +14,17 @@ from starlette.types import Receive
 
 from indelible.base.errors import BadRequest, Busy, TooLarge
 from indelible.base.limits import (
+    GZIP_STEP_BYTES,
     READING_BYTES,
     REQUEST_BYTES,
     REQUEST_COMPRESSED_BYTES,
+    REQUEST_PARTS,
     REQUEST_SECONDS,
+    REQUEST_WINDOW_BYTES,
+    ZSTD_STEP_BYTES,
 )
 from indelible.server.errors import SlowSender, UnsupportedEncoding
 from indelible.server.patience import Patience
-
-_PARTS = 4096  # members of a gzip stream, frames of a zstd stream
-_GZIP_STEP = 1 << 12  # what follows a member is copied: short steps keep many members cheap
-_ZSTD_STEP = 1 << 9  # a block of 4 bytes can stand for 128 KiB, so one step gives 16 MiB at most
-_ZSTD_WINDOW = 1 << 24  # no request is larger, so no frame needs a larger one
 
 
 class Reading:
@@ -134,7 +133,7 @@ def _gunzip(body: bytes, limit: int) -> bytes:
     room = limit
     member = zlib.decompressobj(31)
     members = 1
-    for step in _steps(body, _GZIP_STEP):
+    for step in _steps(body, GZIP_STEP_BYTES):
         data = step
         while data:
             if member.eof:
@@ -158,11 +157,11 @@ def _unzstd(body: bytes, limit: int) -> bytes:
     """All frames of a zstd stream. Memory: the limit, and one step's output."""
     parts: list[bytes] = []
     room = limit
-    decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    decoder = zstandard.ZstdDecompressor(max_window_size=REQUEST_WINDOW_BYTES)
     frame = decoder.decompressobj()
     frames = 1
     try:
-        for step in _steps(body, _ZSTD_STEP):
+        for step in _steps(body, ZSTD_STEP_BYTES):
             data = step
             while data:
                 if frame.eof:
@@ -188,8 +187,8 @@ def _steps(body: bytes, size: int) -> Iterator[bytes]:
 
 def _count(parts: int) -> int:
     """One more member or frame; each costs a decoder, so their number has a bound."""
-    if parts >= _PARTS:
-        raise TooLarge(f"the compressed body has more than {_PARTS} parts")
+    if parts >= REQUEST_PARTS:
+        raise TooLarge(f"the compressed body has more than {REQUEST_PARTS} parts")
     return parts + 1
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from indelible.access import Principal, Role
 from indelible.base.errors import BadRequest
-from indelible.base.limits import CONTROL_BYTES, HEADER_CHARS
+from indelible.base.limits import CONTROL_BYTES, HANG_UP_LOOK_SECONDS, HEADER_CHARS
 from indelible.base.recorder import Action, Doer, Fact, Touched
 from indelible.server.bodies import read_body, unpack
 from indelible.server.context import Context
@@ -25,7 +25,6 @@ from indelible.server.route import Route
 T = TypeVar("T")
 _YES = frozenset({"1", "true", "yes"})
 _NO = frozenset({"0", "false", "no", ""})
-_LOOK_SECONDS = 0.25
 
 
 class HungUp(Exception):
@@ -137,7 +136,7 @@ class Call:
     async def _gone(self) -> None:
         """Return when the client hangs up."""
         while (await self.request.receive())["type"] != "http.disconnect":
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(HANG_UP_LOOK_SECONDS)
 
     async def raw(self, limit: int = CONTROL_BYTES) -> bytes:
         """The body, unpacked."""

@@ -14,12 +14,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import BadRequest, IndelibleError
-from indelible.base.limits import HEAD_BYTES, HEADERS, REQUEST_SECONDS
+from indelible.base.limits import (
+    HEAD_BYTES,
+    HEADERS,
+    LINGER_BYTES,
+    LINGER_SECONDS,
+    REQUEST_SECONDS,
+)
 from indelible.server.errors import HeadTooLarge, error_body
 
 _PHRASES = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
-_LINGER_BYTES = 4 << 20
-_LINGER_SECONDS = 1.0  # an answer is lost when the port closes upon bytes nobody has read
 
 
 class Connection(HttpToolsProtocol):
@@ -45,7 +49,7 @@ class Connection(HttpToolsProtocol):
         if self._head_until is not None:
             self._head_bytes += len(data)
         if self._wrong is not None:
-            if self._head_bytes > _LINGER_BYTES:
+            if self._head_bytes > LINGER_BYTES:
                 self.transport.abort()
             return
         super().data_received(data)
@@ -84,7 +88,7 @@ class Connection(HttpToolsProtocol):
         )
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
         else:
             self.transport.close()
 

@@ -11,6 +11,8 @@ from indelible.base.clock import monotonic
 from indelible.base.errors import Busy
 from indelible.base.limits import (
     EXPORT_STREAMS,
+    PARSE_APART_BYTES,
+    PARSE_APART_LINES,
     PUBLISHED_BURST,
     PUBLISHED_PER_SECOND,
     TAIL_STREAMS,
@@ -25,8 +27,6 @@ from indelible.server.patience import Patience
 from indelible.server.rooms import Rooms
 
 T = TypeVar("T")
-_APART_BYTES = 1 << 20  # a thousand events take milliseconds; more would make everybody wait
-_APART_LINES = 8_192  # even the shortest lines take long when each is refused with its reason
 
 
 class Bucket:
@@ -91,7 +91,7 @@ class Context:
 
         Raises what `parse` raises, and Busy when too many bytes wait to be read.
         """
-        if len(body) <= _APART_BYTES and body.count(b"\n") <= _APART_LINES:
+        if len(body) <= PARSE_APART_BYTES and body.count(b"\n") <= PARSE_APART_LINES:
             return parse(body, *more)
         self.reading.take(len(body))
         try:

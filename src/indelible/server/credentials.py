@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from indelible.access import Permission, Principal, Role, decide, owner, principal_of
 from indelible.base.errors import Unauthenticated
+from indelible.base.limits import REMEMBERED
 from indelible.base.random import random_token
 from indelible.store.meta import Meta, secret_hash
 
@@ -102,7 +103,7 @@ def peer_of(scope: Scope, trusted: tuple[Network, ...]) -> str:
     return peer
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def _address(text: str) -> str:
     try:
         found = ipaddress.ip_address(text)

@@ -15,15 +15,13 @@ from starlette.responses import Response, StreamingResponse
 
 from indelible.access import Permission
 from indelible.base.errors import BadRequest, NotFound, TooLarge
-from indelible.base.limits import BUNDLE_EVENTS
+from indelible.base.limits import BUNDLE_EVENTS, STREAM_PIECE_BYTES
 from indelible.base.recorder import Touched
 from indelible.event.model import StoredEvent, read_body
 from indelible.event.sentence import sentence
 from indelible.server.call import Call, json_answer
 from indelible.server.rooms import BundleRequest, EventView
 from indelible.server.route import Route
-
-_CHUNK = 1 << 18
 
 
 class ShownEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -161,7 +159,7 @@ async def bundle(call: Call) -> Response:
 async def _send_and_remove(path: Path) -> AsyncIterator[bytes]:
     try:
         with path.open("rb") as file:
-            while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            while chunk := await asyncio.to_thread(file.read, STREAM_PIECE_BYTES):
                 yield chunk
     finally:
         path.unlink(missing_ok=True)

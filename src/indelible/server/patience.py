@@ -10,15 +10,15 @@ import asyncio
 from types import TracebackType
 
 from indelible.base.clock import monotonic
-from indelible.base.limits import REQUEST_SECONDS
-
-_LOOK_SECONDS = 1.0
+from indelible.base.limits import OVERDUE_LOOK_SECONDS, REQUEST_SECONDS
 
 
 class Patience:
     """Ends waits that last longer than `seconds` (to a second); lives in one event loop."""
 
-    def __init__(self, seconds: float = REQUEST_SECONDS, every: float = _LOOK_SECONDS) -> None:
+    def __init__(
+        self, seconds: float = REQUEST_SECONDS, every: float = OVERDUE_LOOK_SECONDS
+    ) -> None:
         self._seconds, self._every = seconds, every
         self._waits: dict[asyncio.Task[object], float] = {}
         self._overdue: set[asyncio.Task[object]] = set()

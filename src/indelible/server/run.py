@@ -18,13 +18,18 @@ import uvicorn
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import SettingsError
-from indelible.base.limits import CONNECTIONS, DRAIN_SECONDS, KEEP_ALIVE_SECONDS
+from indelible.base.limits import (
+    CONNECTIONS,
+    DRAIN_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    OVERDUE_LOOK_SECONDS,
+    WAITING_CONNECTIONS,
+)
 from indelible.base.settings import Settings
 from indelible.server.application import Application
 from indelible.server.connection import Connection
 
-_BACKLOG = 1024
-_LOOK_TICKS = 10  # a tick lasts a tenth of a second
+_LOOK_TICKS = round(OVERDUE_LOOK_SECONDS / 0.1)  # a tick lasts a tenth of a second
 
 
 def check_exposure(settings: Settings) -> None:
@@ -58,7 +63,7 @@ def listen(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
-        found.listen(_BACKLOG)
+        found.listen(WAITING_CONNECTIONS)
     except OSError as error:
         found.close()
         raise SettingsError(

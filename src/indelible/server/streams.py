@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-_PIECE_BYTES = 1 << 18  # the server holds a few pieces for a slow reader, whatever they weigh
+from indelible.base.limits import STREAM_PIECE_BYTES
 
 
 class Stream(Response):
@@ -59,8 +59,8 @@ class Stream(Response):
             }
         )
         async for chunk in self._chunks:
-            for at in range(0, len(chunk), _PIECE_BYTES):
-                piece = chunk[at : at + _PIECE_BYTES]
+            for at in range(0, len(chunk), STREAM_PIECE_BYTES):
+                piece = chunk[at : at + STREAM_PIECE_BYTES]
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 

@@ -14,16 +14,13 @@ from starlette.responses import Response
 from indelible.access import Permission
 from indelible.base.clock import monotonic, rfc3339
 from indelible.base.errors import BadRequest, Busy, IndelibleError, NotFound
-from indelible.base.limits import VERIFICATIONS_AT_ONCE
+from indelible.base.limits import PROGRESS_SECONDS, VERIFICATION_RUNS_SHOWN, VERIFICATIONS_AT_ONCE
 from indelible.base.recorder import Fact, Touched
 from indelible.server.call import Call, json_answer
 from indelible.server.errors import error_body, unexpected
 from indelible.server.rooms import VerifyRequest
 from indelible.server.route import Parameter, Route
 from indelible.store.meta import VerificationRow
-
-_PROGRESS_SECONDS = 1.0
-_RUNS_SHOWN = 20
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +78,7 @@ async def _run(call: Call, run: str, asked: VerifyRequest, data: dict[str, Fact]
     def progress(done: int, total: int) -> None:
         nonlocal shown
         now = monotonic()
-        if now - shown >= _PROGRESS_SECONDS:
+        if now - shown >= PROGRESS_SECONDS:
             shown = now
             meta.progress_verification(run, done, total)
 
@@ -124,7 +121,7 @@ async def read(call: Call) -> Response:
 async def listing(call: Call) -> Response:
     """The newest runs, those of the server's own beat too."""
     await call.record("indelible.verification.read", "read", counted=True)
-    rows = call.rooms.meta.verifications(_RUNS_SHOWN)
+    rows = call.rooms.meta.verifications(VERIFICATION_RUNS_SHOWN)
     return json_answer(Runs(runs=[_view(call, row) for row in rows]))
 
 

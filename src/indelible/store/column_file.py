@@ -21,17 +21,15 @@ import pyarrow.parquet as pq
 from indelible.base.errors import Damaged
 from indelible.base.files import write_with
 from indelible.base.invariant import invariant
-from indelible.base.limits import ROW_GROUP_BYTES
+from indelible.base.limits import COLUMN_READ_BYTES, ROW_GROUP_BYTES, ROW_GROUP_ROWS
 from indelible.store.columns import SCHEMA
 from indelible.store.piece_files import PieceHandle
-from indelible.store.pieces import PIECE_BYTES, HeaderValue, PieceReader, PieceWriter
+from indelible.store.pieces import HeaderValue, PieceReader, PieceWriter
 
 FORMAT = "indelible-columns/1"
-ROW_GROUP = 122_880
 BLOOM_COLUMNS = ("target_id", "actor_id", "session", "request_hash", "id_hash")
 _BLOOM_FPP = 0.01
 _BLOOM_NDV_MAX = 108_000  # the most that 128 KiB hold at 1 %; Parquet's filters double from there
-_READ_BYTES = 64 * PIECE_BYTES  # decrypted at once when a file is read back
 _ENCODING = {
     "index": "DELTA_BINARY_PACKED",
     "time": "DELTA_BINARY_PACKED",
@@ -86,7 +84,7 @@ def _blooms(sample: pa.Table) -> dict[str, dict[str, float | int]]:
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of `ROW_GROUP` rows; shorter the last one, and heavy ones."""
+    """The same rows in tables of `ROW_GROUP_ROWS` rows; shorter the last one, and heavy ones."""
     held: list[pa.Table] = []
     rows = size = 0
     for table in tables:
@@ -96,11 +94,11 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         held.append(table)
         rows += table.num_rows
         size += table.nbytes
-        while rows >= ROW_GROUP:
+        while rows >= ROW_GROUP_ROWS:
             whole = pa.concat_tables(held)
-            yield whole.slice(0, ROW_GROUP).combine_chunks()
-            held = [whole.slice(ROW_GROUP)]
-            rows -= ROW_GROUP
+            yield whole.slice(0, ROW_GROUP_ROWS).combine_chunks()
+            held = [whole.slice(ROW_GROUP_ROWS)]
+            rows -= ROW_GROUP_ROWS
             size = held[0].nbytes
     if rows:
         yield pa.concat_tables(held).combine_chunks()
@@ -159,7 +157,7 @@ def write_column_tables(
                     bloom_filter_options=_blooms(group),
                     store_schema=False,
                 )
-            writer.write_table(group, row_group_size=ROW_GROUP)
+            writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
         invariant(writer is not None, "a column file without rows")
         assert writer is not None
         writer.close()
@@ -205,8 +203,8 @@ def read_indexes(file: ColumnFile) -> Iterator[pa.ChunkedArray]:
     Raises `Damaged`.
     """
     with PieceReader(Path(file.path), file.key, expected_header(file)) as reader:
-        for at in range(0, reader.size, _READ_BYTES):
-            reader.read_at(at, _READ_BYTES)
+        for at in range(0, reader.size, COLUMN_READ_BYTES):
+            reader.read_at(at, COLUMN_READ_BYTES)
         try:
             parquet = pq.ParquetFile(pa.PythonFile(PieceHandle(reader), mode="r"))
             for number in range(parquet.num_row_groups):

@@ -21,7 +21,7 @@ import msgspec
 
 from indelible.base.clock import wall_us
 from indelible.base.errors import BadRequest, Damaged, NotFound, TooLarge
-from indelible.base.limits import SOURCES, TOKENS, VERIFICATION_RUNS, WITNESSES
+from indelible.base.limits import META_SECONDS, SOURCES, TOKENS, VERIFICATION_RUNS, WITNESSES
 from indelible.base.random import random_id, random_token
 from indelible.store.meta_schema import MIGRATIONS
 from indelible.store.sqlite import DurableLink
@@ -116,7 +116,7 @@ class Meta:
             raise
 
     def _open(self, read_only: bool) -> None:
-        self._db.execute("PRAGMA busy_timeout = 5000")
+        self._db.execute(f"PRAGMA busy_timeout = {1000 * META_SECONDS}")
         self._db.execute("PRAGMA foreign_keys = ON")
         if not read_only:
             self._db.execute("PRAGMA journal_mode = WAL")

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from indelible.base.errors import DiskFull, LedgerStopped
-
-BUSY_SECONDS = 30
+from indelible.base.limits import DATABASE_SECONDS
 
 
 class StoreFailed(LedgerStopped, sqlite3.OperationalError):
@@ -83,7 +82,7 @@ def connect(path: Path, *, read_only: bool = False) -> DurableLink:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         link = sqlite3.connect(
             f"file:{quoted}?mode={mode}", uri=True, check_same_thread=False,
-            timeout=BUSY_SECONDS, isolation_level=None, factory=DurableLink,
+            timeout=DATABASE_SECONDS, isolation_level=None, factory=DurableLink,
         )
     except sqlite3.OperationalError as error:
         raise _translated(error, str(path)) from error

@@ -334,7 +334,7 @@ def test_columns_whose_keys_went_with_a_compaction_are_made_again(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = back_up(kept)
-    monkeypatch.setattr(compact, "SMALL_FILES", 1)
+    monkeypatch.setattr(compact, "COMPACT_SMALL_FILES", 1)
 
     async def merge(ledger: LocalLedger) -> None:
         await ledger.rooms.seal()

@@ -146,7 +146,7 @@ def test_damage_in_old_evidence_is_found_on_the_beat(
 def test_the_beat_goes_in_pieces_over_restarts_and_rests_until_it_is_due_again(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "PIECE_EVENTS", 100)
+    monkeypatch.setattr(watch, "VERIFY_PIECE_EVENTS", 100)
 
     async def begin(ledger: LocalLedger) -> None:
         assert await sealed(ledger, 240) < 300

@@ -83,7 +83,7 @@ def remote(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
         return httpx2.Client(base_url="http://localhost", transport=transport)
 
     monkeypatch.setattr(client, "_remote", connected)
-    monkeypatch.setattr(check, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(check, "PROGRESS_SECONDS", 0.0)
     return server
 
 

@@ -63,7 +63,7 @@ def test_tokens_are_made_for_each_role_in_private_files(
 
 
 def test_verify_waits_for_the_end(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_steps, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(demo_steps, "POLL_SECONDS", 0.0)
     server.answer("POST", "/v1/verify", {"id": "r", "state": "running"}, 202)
     server.answer("GET", "/v1/verify", {"id": "r", "state": "running"})
     server.answer("GET", "/v1/verify", {"id": "r", "state": "finished", "verdict": "proven"})

@@ -82,7 +82,7 @@ def test_standard_input_is_a_file(run: Cli, server: FakeServer) -> None:
 def test_a_busy_ledger_is_asked_again(
     run: Cli, server: FakeServer, events: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indelible.cli.import_._BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("indelible.cli.import_.BUSY_SECONDS", 0.0)
     server.refuse("POST", "/v1/import", 503, code="busy")
     server.answer("POST", "/v1/import", answer(2))
     assert run("import", str(events)).exit_code == 0

@@ -10,7 +10,8 @@ import pytest
 import zstandard
 
 from indelible.base.errors import BadRequest
-from indelible.ingest.decompress import CHUNK, plain_chunks
+from indelible.base.limits import FILE_CHUNK_BYTES
+from indelible.ingest.decompress import plain_chunks
 
 TEXT = b"".join(b"line %d of the file\n" % n for n in range(60_000))
 
@@ -69,5 +70,5 @@ def test_a_bomb_takes_time_and_no_memory(pack: object) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sum(sizes) == 1 << 28
-    assert max(sizes) <= CHUNK
+    assert max(sizes) <= FILE_CHUNK_BYTES
     assert peak < 40 << 20

@@ -13,11 +13,14 @@ import pytest
 import zstandard
 
 from indelible.base.errors import BadRequest, TooLarge
-from indelible.base.limits import REQUEST_BYTES, REQUEST_EVENTS
-from indelible.ingest.importer import (
-    BATCH_BYTES,
-    BATCH_EVENTS,
+from indelible.base.limits import (
+    IMPORT_BATCH_BYTES,
+    IMPORT_BATCH_EVENTS,
     LINE_BYTES,
+    REQUEST_BYTES,
+    REQUEST_EVENTS,
+)
+from indelible.ingest.importer import (
     batches_of,
     iter_batches,
     parse_import,
@@ -74,7 +77,7 @@ def test_ids_do_not_depend_on_how_the_file_is_cut_into_chunks(
     ):
         whole = [(one.line, one.content) for one in imported(data, parser)[0]]
         for size in (1, 7, 64):
-            monkeypatch.setattr("indelible.ingest.decompress.CHUNK", size)
+            monkeypatch.setattr("indelible.ingest.decompress.FILE_CHUNK_BYTES", size)
             assert [(one.line, one.content) for one in imported(data, parser)[0]] == whole
             monkeypatch.undo()
 
@@ -97,8 +100,8 @@ def test_a_million_lines_with_one_bad_one_stay_in_bounded_memory() -> None:
     count = bad = 0
     for batch in batches_of(_Slow(chunks()), "f"):
         count += batch.count
-        assert batch.count <= BATCH_EVENTS
-        assert len(batch.body) <= BATCH_BYTES
+        assert batch.count <= IMPORT_BATCH_EVENTS
+        assert len(batch.body) <= IMPORT_BATCH_BYTES
         if batch.first <= 500_001 <= batch.last:
             bad = [one.line for one in parse_import(batch.body, "native")[1]] == [500_001]
     _, peak = tracemalloc.get_traced_memory()
@@ -204,7 +207,7 @@ def test_a_damaged_file_gives_its_whole_lines_first() -> None:
     counts: list[int] = []
     with pytest.raises(BadRequest, match="ends too early"):
         counts.extend(batch.count for batch in batches_of(io.BytesIO(packed), "f"))
-    assert sum(counts) >= BATCH_EVENTS
+    assert sum(counts) >= IMPORT_BATCH_EVENTS
 
 
 def test_what_is_not_the_wire_form_is_refused() -> None:

@@ -9,7 +9,7 @@ from indelible.base.errors import Damaged
 from indelible.base.invariant import InvariantViolated
 from indelible.ledger import seen_run
 from indelible.ledger.seen import (
-    RUNS,
+    ID_RUNS,
     Fingerprints,
     Found,
     Seen,
@@ -106,7 +106,7 @@ def test_compaction_keeps_every_record_in_few_runs(tmp_path: Path) -> None:
         seal(tmp_path, first, first + 100)
         compact(tmp_path, SECRET)
         sweep(tmp_path)
-        assert len(open_runs(tmp_path, SECRET)) <= RUNS
+        assert len(open_runs(tmp_path, SECRET)) <= ID_RUNS
     seen = Seen(tmp_path, SECRET)
     assert seen.sealed_end == seen.stored == 4000
     assert list(differences(seen, made(0, 4000))) == []

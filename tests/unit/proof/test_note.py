@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from indelible.base.limits import NOTE_BYTES
 from indelible.proof import checkpoint, note
 from indelible.proof.checkpoint import Checkpoint
 from indelible.proof.errors import NoteError
@@ -121,7 +122,7 @@ def test_a_note_is_limited_in_bytes_and_signatures() -> None:
     with pytest.raises(NoteError, match="100 signatures"):
         note.parse(f"{text}\n{line * 101}".encode())
     with pytest.raises(NoteError, match="larger"):
-        note.parse(b"x" * (note.MAX_NOTE_BYTES + 1))
+        note.parse(b"x" * (NOTE_BYTES + 1))
 
 
 def test_the_signatures_stand_after_the_last_empty_line() -> None:

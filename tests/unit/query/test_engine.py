@@ -254,7 +254,7 @@ def test_a_page_ends_at_its_bytes_and_goes_on_there(
     make: Make, event_body: Body, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_module, "PAGE_BYTES", 25_000)
-    monkeypatch.setattr(session_module, "_FIRST_FETCH", 2)
+    monkeypatch.setattr(session_module, "FIRST_READ_EVENTS", 2)
     monkeypatch.setattr(session_module, "READ_BYTES", 25_000)
     engine, corpus = make([event_body(n, data={"x": "y" * 10_000}) for n in range(8)], [5])
     request = SearchRequest(scope=EVERYTHING, limit=8, full=True)
@@ -275,7 +275,7 @@ def test_a_page_ends_at_its_bytes_and_goes_on_there(
 def test_an_export_holds_some_events_at_a_time(
     make: Make, event_body: Body, monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
-    monkeypatch.setattr(session_module, "_FIRST_FETCH", 2)
+    monkeypatch.setattr(session_module, "FIRST_READ_EVENTS", 2)
     for module in (session_module, export_module):
         monkeypatch.setattr(module, "READ_BYTES", 25_000)
     engine, corpus = make([event_body(n, data={"x": "y" * 10_000}) for n in range(40)], [30])

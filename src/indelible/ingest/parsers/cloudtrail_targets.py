@@ -13,11 +13,10 @@ from typing import Any
 
 from msgspec import UNSET
 
-from indelible.base.limits import NAME_CHARS, TARGETS
+from indelible.base.limits import NAME_CHARS, RESOURCE_DEPTH, TARGETS
 from indelible.event.model import Operation, Target
 from indelible.ingest.parsers.cloudtrail_actor import given, member, text
 
-_DEPTH = 6
 _SKIPPED = frozenset(
     ("tags", "tag", "tagset", "tagspecificationset", "policydocument", "policy", "bucketpolicy",
      "assumerolepolicydocument", "clienttoken", "nexttoken", "marker", "environment", "userdata",
@@ -187,7 +186,7 @@ def _resource(resource: Any) -> Target | None:
 
 def _walk(part: Any, service: str, event: str, key: str, depth: int) -> Iterator[Target]:
     """Every resource named in `part`, a value under the parameter `key`."""
-    if depth > _DEPTH:
+    if depth > RESOURCE_DEPTH:
         return
     if isinstance(part, dict):
         for name, value in part.items():

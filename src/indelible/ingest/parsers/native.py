@@ -22,6 +22,7 @@ from msgspec.structs import force_setattr
 
 from indelible.base import limits
 from indelible.base.errors import InvalidEvent, TooLarge
+from indelible.base.limits import LINE_BYTES
 from indelible.event.model import NativeEvent
 from indelible.event.strict import check_document
 from indelible.ingest.parsed import Parsed, Rejected, rejected
@@ -33,8 +34,6 @@ VERSION: Final = "native/1"
 
 CONTENT_BYTES: Final = limits.BODY_BYTES - 4096
 """What an event may take, so that the ledger's own members still fit into a body."""
-_LINE_BYTES = 2 * limits.BODY_BYTES
-"""A longer line is refused unread: white space and escapes do not halve an honest event."""
 
 _WHITE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
@@ -68,7 +67,7 @@ def parse_event(line: bytes, number: int, fallback_id: str = "") -> Parsed:
 
     Raises `InvalidEvent` with the member and the reason.
     """
-    if len(line) > _LINE_BYTES:
+    if len(line) > LINE_BYTES:
         reason = f"an event takes at most {CONTENT_BYTES} bytes; this text has {len(line)}"
         raise InvalidEvent(reason, field=largest(line), code="too_large")
     try:

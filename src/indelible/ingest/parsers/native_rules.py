@@ -17,6 +17,7 @@ from msgspec.structs import force_setattr
 
 from indelible.base import limits
 from indelible.base.errors import InvalidEvent
+from indelible.base.limits import REMEMBERED
 from indelible.event.actions import operation_of
 from indelible.event.model import Actor, Change, NativeEvent, Operation, Origin, Target
 from indelible.event.strict import compact
@@ -37,7 +38,7 @@ def refuse(field: str, code: str, reason: str) -> NoReturn:
     raise InvalidEvent(reason, field=field, code=code)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def _classify(action: str) -> Operation:
     """The operation of a well-formed action; actions are few, so the answer is remembered."""
     if len(action) > limits.ACTION_CHARS:
