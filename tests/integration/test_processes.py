@@ -57,6 +57,12 @@ def status(server: Server) -> dict[str, object]:
         return found
 
 
+def pid(server: Server, role: str) -> int:
+    """The process of a role; one that was killed is started again after a moment."""
+    until(lambda: bool(server.pids(role)))
+    return server.pids(role)[0]
+
+
 def signed(server: Server) -> Callable[[], bool]:
     """Whether a checkpoint covers everything that is there now."""
     size = int(str(status(server)["size"]))
@@ -73,13 +79,13 @@ def finds(server: Server, number: int) -> bool:
 def test_search_comes_back_after_its_process_was_killed(server: Server) -> None:
     send(server, 0, 20)
     until(lambda: finds(server, 3))
-    os.kill(server.pids("query")[0], signal.SIGKILL)
+    os.kill(pid(server, "query"), signal.SIGKILL)
     assert send(server, 100, 50) < 2
     until(lambda: finds(server, 149))
 
 
 def test_checkpoints_go_on_after_the_sealer_was_killed(server: Server) -> None:
-    os.kill(server.pids("sealer")[0], signal.SIGKILL)
+    os.kill(pid(server, "sealer"), signal.SIGKILL)
     assert send(server, 200, 50) < 2
     until(signed(server))
     until(lambda: finds(server, 249))
@@ -87,7 +93,7 @@ def test_checkpoints_go_on_after_the_sealer_was_killed(server: Server) -> None:
 
 def test_a_seal_asked_of_a_sealer_that_dies_is_done_by_the_next(server: Server) -> None:
     send(server, 300, 50)
-    sealer = server.pids("sealer")[0]
+    sealer = pid(server, "sealer")
     os.kill(sealer, signal.SIGSTOP)
     answers: list[httpx2.Response] = []
 
@@ -107,7 +113,7 @@ def test_a_seal_asked_of_a_sealer_that_dies_is_done_by_the_next(server: Server) 
 
 def test_senders_do_not_wait_for_a_sealer_or_a_search_that_hangs(server: Server) -> None:
     for role in ("sealer", "query"):
-        process = server.pids(role)[0]
+        process = pid(server, role)
         os.kill(process, signal.SIGSTOP)
         try:
             assert send(server, 400 if role == "query" else 500, 30) < 2
@@ -120,8 +126,8 @@ def test_a_second_server_leaves_the_first_whole(server: Server) -> None:
     place = server.place
     done = place.cli("serve", "--data", str(place.data), "--port", "0", check=False)
     assert (done.returncode, b"in use" in done.stderr) == (3, True)
-    os.kill(server.pids("query")[0], signal.SIGKILL)
-    os.kill(server.pids("sealer")[0], signal.SIGKILL)
+    os.kill(pid(server, "query"), signal.SIGKILL)
+    os.kill(pid(server, "sealer"), signal.SIGKILL)
     send(server, 600, 10)
     until(lambda: finds(server, 609))
     until(signed(server))
