@@ -69,9 +69,7 @@ class DerivedFsck:
             made_of = (id_record(seen, index, body) for index, body in enumerate(bodies, first))
             records = [made for made in made_of if made is not None]
             self._with_id += len(records)
-            for made in records:
-                for text in differences(seen, [made]):
-                    yield text, int.from_bytes(made[24:], "big")
+            yield from differences(seen, records)
         if unread:
             self._with_id = seen.stored
 

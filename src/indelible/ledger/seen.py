@@ -13,8 +13,9 @@ sorted runs (`seen_run`). Two processes share a folder:
 Same id, other content: the event is stored as a conflict, under a key of its own made from
 fingerprint and digest (`Fingerprints.variant`), so that a retry of it is recognised too.
 
-Crash windows: a run is durable before the manifest names its segment, and a merged run before
-what it replaces goes; in both cases two files cover one range, the wider one counts, and `sweep`
+Crash windows: a run is durable before the manifest names its segment; what an interrupted seal
+left there is removed by `sweep_unsealed`, since the next seal may end elsewhere. A merged run is
+durable before what it replaces goes: two files cover one range, the wider one counts, and `sweep`
 removes the other.
 """
 
@@ -305,6 +306,30 @@ def sweep(folder: Path) -> int:
     return count
 
 
+def sweep_unsealed(folder: Path, sealed_end: int) -> int:
+    """Remove runs that begin at or above the sealed size; returns how many.
+
+    No segment stands behind them: an interrupted seal left them, or a copy that is not of one
+    moment, and then they would answer for events that nobody holds. Merged runs never reach up
+    there. Raises `Damaged` for one that begins below and does.
+    """
+    above: list[Path] = []
+    for path in folder.glob(f"[!.]*{SUFFIX}"):
+        first, _, end = path.name.removesuffix(SUFFIX).partition("-")
+        if int(first) < sealed_end < int(end):
+            raise Damaged(
+                f"{path.name}: the id index goes beyond the evidence, which ends at {sealed_end}",
+                remedy="Run `indelible reindex --data DIR`: it is made again from evidence.",
+            )
+        if int(first) >= sealed_end:
+            above.append(path)
+    for path in above:
+        path.unlink(missing_ok=True)
+    if above:
+        fsync_folder(folder)
+    return len(above)
+
+
 def problems(folder: Path, secret: bytes, sealed_end: int) -> Iterator[str]:
     """What is wrong with the index as far as it can be seen without the evidence."""
     try:
@@ -321,15 +346,16 @@ def problems(folder: Path, secret: bytes, sealed_end: int) -> Iterator[str]:
         yield from run.problems()
 
 
-def differences(seen: Seen, records: Sequence[bytes]) -> Iterator[str]:
-    """What the index says otherwise than `records`, which were made from evidence."""
+def differences(seen: Seen, records: Sequence[bytes]) -> Iterator[tuple[str, int]]:
+    """What the index says otherwise than `records`, made from evidence; and of which event."""
     for made, value in zip(records, seen.lookup([r[:16] for r in records]), strict=True):
         index = int.from_bytes(made[24:], "big")
         if value is None:
-            yield f"the id of event {index} is not in the id index"
+            yield f"the id of event {index} is not in the id index", index
         elif value != made[16:]:
             told = int.from_bytes(value[8:], "big")
-            yield f"the id of event {index} is told as event {told}'s, or with other content"
+            text = f"the id of event {index} is told as event {told}'s, or with other content"
+            yield text, index
 
 
 def held_records(folder: Path, secret: bytes, indexes: Column) -> bytes:

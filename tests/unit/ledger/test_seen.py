@@ -188,9 +188,9 @@ def test_truncated_missing_foreign_and_short_runs_are_problems(tmp_path: Path) -
 def test_differences_name_missing_and_wrong_events(tmp_path: Path) -> None:
     seal(tmp_path, 0, 20)
     seen = Seen(tmp_path, SECRET)
-    assert "event 20 is not" in next(differences(seen, made(20, 21)))
+    assert "event 20 is not" in next(differences(seen, made(20, 21)))[0]
     wrong = made(3, 4)[0][:24] + (7).to_bytes(8, "big")
-    assert "event 7 is told as event 3" in next(differences(seen, [wrong]))
+    assert "event 7 is told as event 3" in next(differences(seen, [wrong]))[0]
 
 
 def test_records_of_erased_bodies_can_be_carried_over(tmp_path: Path) -> None:
