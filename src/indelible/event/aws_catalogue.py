@@ -11,17 +11,18 @@ VERSION: Final = 1
 _VERBS: Final[dict[Operation, str]] = {
     Operation.CREATE: """
         create allocate register request upload generate provision copy clone restore launch
-        issue submit purchase run build initiate initialize opt insert promote schedule""",
+        issue submit purchase run build initiate initialize opt insert promote schedule
+        replicate""",
     Operation.READ: """
         get list describe head search lookup query scan view check verify validate select
         download preview discover estimate simulate test count receive poll filter detect
         evaluate classify recognize translate predict compare retrieve read resolve summarize
-        options calculate""",
+        options calculate access""",
     Operation.UPDATE: """
         update put modify set edit tag untag rename replace change increase decrease rotate
         upgrade merge move write attach detach associate disassociate add assign unassign
         reset refresh renew migrate transfer extend apply complete close abort cancel reassign
-        mark record release_version append batch transact defer""",
+        mark record release_version append batch transact defer archive unarchive label""",
     Operation.DELETE: """
         delete remove terminate deregister release purge destroy drop discard erase forget
         deprovision undeploy clear""",
@@ -131,6 +132,20 @@ EXCEPTIONS: Final[dict[str, tuple[str, str, Operation]]] = {
     "kms:CreateGrant": ("grant", "create", _O.GRANT),
     "ec2:ModifyVpcEndpointServicePermissions":
         ("vpc_endpoint_service_permission", "modify", _O.GRANT),
+    "ecr:SetRepositoryPolicy": ("repository_policy", "set", _O.GRANT),
+    "ec2:AssociateIamInstanceProfile": ("iam_instance_profile", "associate", _O.GRANT),
+    "ec2:ReplaceIamInstanceProfileAssociation":
+        ("iam_instance_profile_association", "replace", _O.GRANT),
+    "ec2:DisassociateIamInstanceProfile": ("iam_instance_profile", "disassociate", _O.REVOKE),
+    "eks:CreateAccessEntry": ("access_entry", "create", _O.GRANT),
+    "eks:AssociateAccessPolicy": ("access_policy", "associate", _O.GRANT),
+    "eks:DisassociateAccessPolicy": ("access_policy", "disassociate", _O.REVOKE),
+    "eks:DeleteAccessEntry": ("access_entry", "delete", _O.REVOKE),
+    "identitystore:CreateGroupMembership": ("group_membership", "create", _O.GRANT),
+    "identitystore:DeleteGroupMembership": ("group_membership", "delete", _O.REVOKE),
+    "sso:AttachManagedPolicyToPermissionSet": ("permission_set_policy", "attach", _O.GRANT),
+    "sso:PutInlinePolicyToPermissionSet": ("permission_set_policy", "put", _O.GRANT),
+    "sso:DetachManagedPolicyFromPermissionSet": ("permission_set_policy", "detach", _O.REVOKE),
     # trails and monitoring
     "cloudtrail:StartLogging": ("logging", "start", _O.CONFIGURE),
     "cloudtrail:StopLogging": ("logging", "stop", _O.CONFIGURE),
@@ -139,6 +154,17 @@ EXCEPTIONS: Final[dict[str, tuple[str, str, Operation]]] = {
     "cloudtrail:UpdateTrail": ("trail", "update", _O.CONFIGURE),
     "config:StopConfigurationRecorder": ("configuration_recorder", "stop", _O.CONFIGURE),
     "config:StartConfigurationRecorder": ("configuration_recorder", "start", _O.CONFIGURE),
+    "cloudtrail:StartEventDataStoreIngestion":
+        ("event_data_store_ingestion", "start", _O.CONFIGURE),
+    "cloudtrail:StopEventDataStoreIngestion":
+        ("event_data_store_ingestion", "stop", _O.CONFIGURE),
+    "guardduty:StartMonitoringMembers": ("member_monitoring", "start", _O.CONFIGURE),
+    "guardduty:StopMonitoringMembers": ("member_monitoring", "stop", _O.CONFIGURE),
+    "logs:PutRetentionPolicy": ("retention_policy", "put", _O.CONFIGURE),
+    "ecr:PutLifecyclePolicy": ("lifecycle_policy", "put", _O.CONFIGURE),
+    "autoscaling:PutScalingPolicy": ("scaling_policy", "put", _O.CONFIGURE),
+    "application-autoscaling:PutScalingPolicy": ("scaling_policy", "put", _O.CONFIGURE),
+    "elasticfilesystem:PutBackupPolicy": ("backup_policy", "put", _O.CONFIGURE),
     # keys and objects
     "kms:Decrypt": ("key", "decrypt", _O.EXECUTE),
     "kms:Encrypt": ("key", "encrypt", _O.EXECUTE),
@@ -147,6 +173,8 @@ EXCEPTIONS: Final[dict[str, tuple[str, str, Operation]]] = {
     "kms:Verify": ("key", "verify", _O.EXECUTE),
     "kms:GenerateDataKey": ("data_key", "generate", _O.EXECUTE),
     "kms:GenerateDataKeyWithoutPlaintext": ("data_key", "generate", _O.EXECUTE),
+    "kms:GenerateDataKeyPair": ("data_key_pair", "generate", _O.EXECUTE),
+    "kms:GenerateDataKeyPairWithoutPlaintext": ("data_key_pair", "generate", _O.EXECUTE),
     "kms:GenerateRandom": ("random", "generate", _O.EXECUTE),
     "kms:GenerateMac": ("mac", "generate", _O.EXECUTE),
     "kms:ScheduleKeyDeletion": ("key", "schedule_deletion", _O.DELETE),
@@ -154,12 +182,15 @@ EXCEPTIONS: Final[dict[str, tuple[str, str, Operation]]] = {
     "kms:RotateKey": ("key", "rotate", _O.UPDATE),
     "s3:CompleteMultipartUpload": ("object", "put", _O.CREATE),
     "s3:PutObject": ("object", "put", _O.CREATE),
+    "s3:PutAccountPublicAccessBlock": ("account_public_access_block", "put", _O.CONFIGURE),
     "s3:RestoreObject": ("object", "restore", _O.UPDATE),
-    "secretsmanager:StartSecretVersionDelete": ("secret_version", "start_delete", _O.DELETE),
-    "secretsmanager:EndSecretVersionDelete": ("secret_version", "end_delete", _O.DELETE),
+    "secretsmanager:StartSecretVersionDelete": ("secret_version_deletion", "start", _O.DELETE),
+    "secretsmanager:EndSecretVersionDelete": ("secret_version_deletion", "end", _O.DELETE),
     "secretsmanager:RestoreSecret": ("secret", "restore", _O.UPDATE),
     "lambda:Invoke": ("function", "invoke", _O.EXECUTE),
     "lambda:PublishVersion": ("function_version", "publish", _O.CREATE),
+    "lambda:PublishLayerVersion": ("layer_version", "publish", _O.CREATE),
+    "ssm:TerminateSession": ("session", "terminate", _O.EXECUTE),
     "ec2:SharedSnapshotVolumeCreated": ("shared_snapshot_volume", "create", _O.CREATE),
     "ec2:SharedSnapshotCopyInitiated": ("shared_snapshot", "copy", _O.EXPORT),
     "ec2:SendSerialConsoleSSHPublicKey":

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
-from indelible.event.actions import operation_of, present_of
+from indelible.event.actions import present_of
 from indelible.event.model import StoredActor, StoredEvent, Target
 
 _LONG: Final = 80
@@ -43,7 +43,14 @@ _WHOLE: Final = {
     "log_off": ("sign out", "signed out"), "back_up": ("back up", "backed up"),
     "set_up": ("set up", "set up"), "sign_up": ("sign up", "signed up"),
 }
-_SESSION: Final = frozenset(("login", "logout"))
+_SESSION: Final = frozenset(
+    verb for verb, (_, past) in _WHOLE.items() if past in ("signed in", "signed out")
+)
+_BELONGING: Final = frozenset(("create", "delete", "update", "modify", "set", "change"))
+"""Verbs after which rights are "of" a thing, though they are granted to it or taken from it."""
+_RECEIVING: Final = frozenset(("send", "submit"))
+_USING: Final = frozenset(("encrypt", "decrypt", "reencrypt", "sign"))
+"""Verbs whose object, when it is a key, is what they are done with."""
 
 
 def sentence(event: StoredEvent) -> str:
@@ -55,7 +62,10 @@ def sentence(event: StoredEvent) -> str:
         )
         return f"{what}: {_safe(reason)}" if reason else what
     present, past, after = _verbs(event.action)
-    what = _object(event)
+    targets = list(event.targets)
+    if after:
+        after = _after(after, targets)
+    what = _object(event, targets)
     tail = f" {after}" if after else ""
     what = f" {what}" if what else ""
     who = _actor(event.actor)
@@ -92,24 +102,60 @@ def _past(verb: str) -> str:
     return verb + "ed"
 
 
-def _object(event: StoredEvent) -> str:
-    """The targets in words; the action's object where there is none or it is something else."""
+def _after(after: str, targets: list[Target]) -> str:
+    """What stands behind the object, with the target it speaks of (`to group`: to iam group ops).
+
+    That target is taken out of `targets`; the first one stays, for it is the object.
+    """
+    word, _, noun = after.partition(" ")
+    for at, target in enumerate(targets[1:], 1):
+        if noun and _same(target.type, noun.replace(" ", "_")):
+            return f"{word} {_target(targets.pop(at))}"
+    return after
+
+
+def _object(event: StoredEvent, targets: list[Target]) -> str:
+    """The targets in words; the action's object where there is none or it is something else.
+
+    Targets of the first one's type stand beside it; others, which the verb need not be true of
+    (the user whose key was deleted), in brackets behind it.
+    """
     parts = event.action.split(".")
     noun = parts[-2].replace("-", "_") if len(parts) > 1 else ""
-    named = [_target(target) for target in event.targets[:_SHOWN]]
-    more = len(event.targets) - len(named)
-    if more:
-        named.append(f"{more} more")
-    listed = " and ".join(named) if len(named) < 3 else f"{', '.join(named[:-1])} and {named[-1]}"
-    if event.operation in _SESSION and operation_of(event.action).value in _SESSION:
+    last = parts[-1].replace("-", "_")
+    verb = present_of(last) or last
+    alike = [one for one in targets if one.type == targets[0].type]
+    beside = _some(alike, _SHOWN)
+    others = _some([one for one in targets if one.type != targets[0].type], _SHOWN - len(alike))
+    listed = " and ".join((", ".join(beside[:-1]), beside[-1]) if beside[1:] else beside)
+    if others:
+        listed += f" ({', '.join(others)})"
+    if verb in _SESSION:
         return f"to {listed}" if listed else ""
     words = _safe(noun.replace("_", " "))
     if not listed:
         return words
-    if not noun or _same(event.targets[0].type, noun):
-        return listed
-    joint = {"grant": "to", "revoke": "from"}.get(event.operation, "of")
-    return f"{words} {joint} {listed}"
+    if not noun or _same(targets[0].type, noun):
+        return f"with {listed}" if noun == "key" and verb in _USING else listed
+    return f"{words} {_joint(verb, event.operation)} {listed}"
+
+
+def _some(targets: list[Target], most: int) -> list[str]:
+    """The first `most` of `targets` in words, and how many more there are."""
+    shown = [_target(one) for one in targets[: max(most, 0)]]
+    more = len(targets) - len(shown)
+    return [*shown, f"{more} more"] if more else shown
+
+
+def _joint(verb: str, operation: str) -> str:
+    """The word between the action's object and the target it belongs to."""
+    if verb in _RECEIVING:
+        return "to"
+    if verb in _BELONGING:
+        return "of"
+    if operation == "grant":
+        return "on" if verb == "put" else "to"
+    return "from" if operation == "revoke" else "of"
 
 
 def _same(kind: str, noun: str) -> bool:

@@ -175,6 +175,52 @@ def test_mfa_of_a_sign_in_is_told() -> None:
           "requestParameters": {"keyId": "alias/aws/ssm"}},
          [("kms_alias", "alias/aws/ssm", None)]),
         ({"eventName": "GetBucketPolicy", "requestParameters": None}, []),
+        ({"eventName": "GetBucketPolicy", "requestParameters": {"bucketName": "b"},
+          "resources": [{"accountId": "1", "type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::b"}]},
+         [("s3_bucket", "b", "1")]),
+        ({"eventSource": "sts.amazonaws.com", "eventName": "AssumeRole",
+          "errorCode": "AccessDenied", "errorMessage": "User: arn:aws:iam::1:user/ann is not "
+          "authorized to perform: sts:AssumeRole on resource: arn:aws:iam::1:role/r"},
+         [("iam_role", "r", "1")]),
+        ({"eventName": "GetObject", "errorCode": "AccessDenied", "errorMessage": "User: x is not "
+          'authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k" because no policy'},
+         [("s3_object", "k", "b")]),
+        ({"eventSource": "organizations.amazonaws.com", "eventName": "LeaveOrganization",
+          "errorCode": "AccessDenied", "errorMessage": "User: arn:aws:iam::1:user/ann is not "
+          "authorized to perform: organizations:LeaveOrganization on resource: *"}, []),
+        ({"eventSource": "ec2.amazonaws.com", "eventName": "StopInstances",
+          "errorCode": "Client.UnauthorizedOperation", "errorMessage": "You are not authorized to "
+          "perform this operation. User: x is not authorized to perform: ec2:StopInstances on "
+          "resource: arn:aws:ec2:eu-west-1:1:instance/i-0123456789abcdef0 because of a policy. "
+          "Encoded authorization failure message: " + "x" * 3000},
+         [("ec2_instance", "i-0123456789abcdef0", "1")]),
+        ({"eventSource": "iam.amazonaws.com", "eventName": "CreateAccessKey",
+          "responseElements": {"accessKey": {"accessKeyId": "AKIA2", "userName": "ann"}}},
+         [("iam_access_key", "AKIA2", None), ("iam_user", "ann", None)]),
+        ({"eventSource": "iam.amazonaws.com", "eventName": "CreatePolicy",
+          "requestParameters": {"policyName": "p", "policyDocument": "{}"},
+          "responseElements": {"policy": {"policyName": "p", "arn": "arn:aws:iam::1:policy/p"}}},
+         [("iam_policy", "p", "1")]),
+        ({"eventSource": "ec2.amazonaws.com", "eventName": "AssociateRouteTable",
+          "requestParameters": {"routeTableId": "rtb-0123456789abcdef0"},
+          "responseElements": {"associationId": "rtbassoc-0123456789abcdef0"}},
+         [("ec2_route_table", "rtb-0123456789abcdef0", None),
+          ("ec2_route_table_association", "rtbassoc-0123456789abcdef0", None)]),
+        ({"eventSource": "ec2.amazonaws.com", "eventName": "RunInstances",
+          "requestParameters": {"iamInstanceProfile": {"name": "web"}},
+          "responseElements": {"instancesSet": {"items": [
+              {"instanceId": "i-0123456789abcdef0", "vpcId": "vpc-0123456789abcdef0"}]}}},
+         [("ec2_instance", "i-0123456789abcdef0", None), ("iam_instance_profile", "web", None)]),
+        ({"eventSource": "ssm.amazonaws.com", "eventName": "SendCommand",
+          "requestParameters": {"instanceIds": ["i-0123456789abcdef0"], "documentName": "d"},
+          "responseElements": {"command": {"commandId": "c-1", "documentName": "d"}}},
+         [("ssm_command", "c-1", None), ("ec2_instance", "i-0123456789abcdef0", None),
+          ("ssm_document", "d", None)]),
+        ({"eventSource": "rolesanywhere.amazonaws.com", "eventName": "CreateProfile",
+          "requestParameters": {"name": "p", "tags": [{"key": "arn:aws:iam::1:user/tag"}]},
+          "responseElements": {"profile": {"createdBy": "arn:aws:iam::1:user/ann",
+              "profileArn": "arn:aws:rolesanywhere:eu-west-1:1:profile/u-1"}}},
+         [("rolesanywhere_profile", "u-1", "1")]),
     ],
 )
 def test_targets_come_from_resources_parameters_and_what_was_made(
@@ -190,6 +236,77 @@ def test_sharing_grants_and_unsharing_revokes() -> None:
         parameters = {"createVolumePermission": {part: {"items": [{"group": "all"}]}}}
         assert event(**name, requestParameters=parameters)["operation"] == operation
     assert event(**name, requestParameters={})["operation"] == "update"
+
+
+@pytest.mark.parametrize(
+    ("overwrite", "operation"), [(False, "create"), (True, "update"), (None, "update")]
+)
+def test_a_parameter_put_without_overwriting_is_created(
+    overwrite: bool | None, operation: str
+) -> None:
+    name = {"eventSource": "ssm.amazonaws.com", "eventName": "PutParameter"}
+    found = event(**name, requestParameters={"name": "/a/b", "overwrite": overwrite})
+    assert (found["action"], found["operation"]) == ("ssm.parameter.put", operation)
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "parameters", "made", "targets"),
+    [
+        ("ec2", "CreateSecurityGroup", {"groupName": "web"}, {"groupId": "sg-0123456789abcdef0"},
+         [{"type": "ec2_security_group", "id": "sg-0123456789abcdef0", "name": "web"}]),
+        ("ec2", "RegisterImage", {"name": "golden"}, {"imageId": "ami-0123456789abcdef0"},
+         [{"type": "ec2_image", "id": "ami-0123456789abcdef0", "name": "golden"}]),
+        ("sns", "CreateTopic", {"name": "t"}, {"topicArn": "arn:aws:sns:eu-west-1:1:t"},
+         [{"type": "sns_topic", "id": "t", "parent": "1"}]),
+        ("ssm", "CreateAssociation", {"name": "doc", "documentName": "doc"},
+         {"associationDescription": {"associationId": "a-1"}},
+         [{"type": "ssm_association", "id": "a-1"}, {"type": "ssm_document", "id": "doc"}]),
+    ],
+)
+def test_what_was_made_has_the_name_it_was_given(
+    service: str, name: str, parameters: dict[str, str], made: dict[str, object],
+    targets: list[dict[str, str]],
+) -> None:
+    found = event(eventSource=f"{service}.amazonaws.com", eventName=name,
+                  requestParameters=parameters, responseElements=made)
+    assert [one for one in found["targets"] if one["type"] != "ssm_parameter"] == targets
+
+
+STOPPED = [{"instanceId": f"i-{n}", "previousState": {"name": "running"},
+            "currentState": {"name": "stopping"}} for n in range(2)]
+DEAD = {"instanceId": "i-9", "previousState": {"name": "stopped"},
+        "currentState": {"name": "stopped"}}
+STATE = [{"path": "state", "op": "replace", "before": "running", "after": "stopping"}]
+
+
+@pytest.mark.parametrize(
+    ("members", "changes"),
+    [
+        ({"eventName": "StopInstances", "responseElements": {"instancesSet": {"items": STOPPED}}},
+         STATE),
+        ({"eventName": "StopInstances",
+          "responseElements": {"instancesSet": {"items": [*STOPPED, DEAD]}}}, None),
+        ({"eventName": "StopInstances",
+          "responseElements": {"instancesSet": {"items": [DEAD]}}}, None),
+        ({"eventName": "ModifyImageAttribute", "requestParameters": {"launchPermission": {
+            "add": {"items": [{"userId": "1"}, {"group": "all"}]},
+            "remove": {"items": [{"userId": "2"}]}}}},
+         [{"path": "launchPermission.1", "op": "add", "after": {"userId": "1"}},
+          {"path": "launchPermission.all", "op": "add", "after": {"group": "all"}},
+          {"path": "launchPermission.2", "op": "remove", "before": {"userId": "2"}}]),
+        ({"eventName": "ModifyDBSnapshotAttribute", "requestParameters":
+            {"attributeName": "restore", "valuesToAdd": ["1"]}},
+         [{"path": "restore.1", "op": "add", "after": "1"}]),
+        ({"eventName": "RunInstances", "responseElements": {"instancesSet": {"items": [
+            {"instanceId": "i-0", "currentState": {"name": "pending"}}]}}}, None),
+        ({"eventName": "ModifyImageAttribute", "errorCode": "Client.UnauthorizedOperation",
+          "requestParameters": {"launchPermission": {"add": {"items": [{"userId": "1"}]}}}}, None),
+    ],
+)
+def test_changes_are_told_where_the_record_has_them(
+    members: dict[str, object], changes: list[dict[str, object]] | None
+) -> None:
+    assert event(eventSource="ec2.amazonaws.com", **members).get("changes") == changes
 
 
 def test_the_rest_has_its_place() -> None:

@@ -23,7 +23,8 @@ from indelible.event.actions import aws_action
 from indelible.event.model import Event, Origin, Outcome, Reason
 from indelible.ingest.parsed import Parsed, Rejected, Unparsed, rejected
 from indelible.ingest.parsers.cloudtrail_actor import actor_of, given, is_service, member, text
-from indelible.ingest.parsers.cloudtrail_targets import shared, targets_of
+from indelible.ingest.parsers.cloudtrail_changes import changes_of
+from indelible.ingest.parsers.cloudtrail_targets import targets_of, told_operation
 
 VERSION: Final = "cloudtrail/1"
 """What `via.parser` says."""
@@ -141,12 +142,13 @@ def _event(record: dict[str, Any], raw: bytes, fallback_id: str) -> tuple[Event,
     return Event(
         action=action,
         actor=actor,
-        operation=shared(record) or operation,
+        operation=told_operation(record) or operation,
         targets=targets_of(record, service, operation) or UNSET,
         time=moment,
         outcome=outcome,
         reason=reason,
         origin=_origin(record),
+        changes=(outcome is Outcome.SUCCESS and changes_of(record)) or UNSET,
         id=given(text(record, "eventID") or fallback_id),
         labels=_labels(record),
         data=Raw(_encode(_facts(record, name))),

@@ -12,17 +12,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from indelible.base.limits import NAME_CHARS, RESOURCE_DEPTH, TARGETS
 from indelible.event.model import Operation, Target
 from indelible.ingest.parsers.cloudtrail_actor import given, member, text
 
 _SKIPPED = frozenset(
-    ("tags", "tag", "tagset", "tagspecificationset", "policydocument", "policy", "bucketpolicy",
-     "assumerolepolicydocument", "clienttoken", "nexttoken", "marker", "environment", "userdata",
-     "filter", "filters", "filterset", "parameterfilters")
+    ("tags", "tag", "tagset", "tagslist", "taglist", "tagging", "tagspecificationset",
+     "policydocument", "policy", "bucketpolicy", "assumerolepolicydocument", "clienttoken",
+     "nexttoken", "marker", "environment", "userdata", "filter", "filters", "filterset",
+     "parameterfilters")
 )
 """Parameters that name nothing that was touched, whatever stands in them (in lower case)."""
+_REFUSED_ON = re.compile(r'is not authorized to perform: \S+ on resource: "?(arn:[^\s"]+)')
+"""What a refusal names: `User: ... is not authorized to perform: ... on resource: ARN`."""
 
 _EC2 = {
     "i": "instance", "vpc": "vpc", "subnet": "subnet", "rtb": "route_table", "acl": "network_acl",
@@ -61,6 +65,7 @@ _ANY = {
     "dbclusteridentifier": "rds_db_cluster", "dbsubnetgroupname": "rds_db_subnet_group",
     "dbclustersnapshotidentifier": "rds_db_cluster_snapshot",
     "sourcedbsnapshotidentifier": "rds_db_snapshot", "kmskeyid": "kms_key",
+    "iaminstanceprofile": "iam_instance_profile",
 }
 _NAMES: dict[str, dict[str, str]] = {
     "iam": {"username": "iam_user", "groupname": "iam_group", "accesskeyid": "iam_access_key",
@@ -86,6 +91,14 @@ _NAMES: dict[str, dict[str, str]] = {
 }
 
 
+_MADE_BESIDE = {
+    "sts": ("sts_access_key",), "iam": ("iam_user",), "ssm": ("ssm_command",),
+    "ec2": ("ec2_route_table_association", "ec2_network_interface_attachment",
+            "ec2_elastic_ip_association", "ec2_security_group_rule"),
+}
+"""What answers name as made, by service, although the call's name speaks of something else."""
+
+
 def targets_of(record: dict[str, Any], service: str, operation: Operation) -> list[Target]:
     """What was touched, the most telling first, each once, at most `limits.TARGETS`."""
     event = text(record, "eventName")
@@ -99,15 +112,35 @@ def targets_of(record: dict[str, Any], service: str, operation: Operation) -> li
     if isinstance(params, dict) and service == "s3" and text(params, "key"):
         parent = text(params, "bucketName")
         _add(found, Target(type="s3_object", id=text(params, "key"), parent=given(parent)))
-    if operation is Operation.CREATE or service == "sts":
-        for target in _walk(record.get("responseElements"), service, event, "", 0):
-            if target.type == "sts_access_key" or _rank(target, event) < _FAR:
-                _add(found, target)
+    message = record.get("errorMessage")
+    refused = _REFUSED_ON.search(message) if isinstance(message, str) else None
+    if refused is not None:
+        _add(found, arn_target(refused[1]))
+    _made(found, record, service, operation)
     if text(record, "eventType") == "AwsServiceEvent":
         for name in ("serviceEventDetails", "additionalEventData"):
             for target in _walk(record.get(name), "", event, "", 0):
                 _add(found, target)
     return sorted(found.values(), key=lambda target: _rank(target, event))[:TARGETS]
+
+
+def _made(
+    found: dict[tuple[str, str], Target], record: dict[str, Any], service: str, operation: Operation
+) -> None:
+    """Add what the answer says was made; an id that the service chose gets the name asked for."""
+    if operation in (Operation.READ, Operation.DELETE, Operation.REVOKE):
+        return
+    event = text(record, "eventName")
+    name = text(record.get("requestParameters"), "name", "groupName")
+    for target in _walk(record.get("responseElements"), service, event, "", 0):
+        if operation is Operation.CREATE and _rank(target, event) < _FAR:
+            known = {kind for kind, called in found if called in (name, target.id)}
+            if name and target.id != name and known <= {target.type}:
+                found.pop((target.type, name), None)
+                target, name = replace(target, name=name), ""
+            _add(found, target)
+        elif target.type in _MADE_BESIDE.get(service, ()):
+            _add(found, target)
 
 
 def arn_target(arn: str) -> Target | None:
@@ -163,7 +196,7 @@ def _rank(target: Target, event: str) -> int:
 
 
 def _add(found: dict[tuple[str, str], Target], target: Target | None) -> None:
-    if target is None or not target.id or len(target.id) > NAME_CHARS:
+    if target is None or target.id in ("", "*") or len(target.id) > NAME_CHARS:
         return
     key = (target.type, target.id)
     known = found.get(key)
@@ -175,13 +208,14 @@ def _resource(resource: Any) -> Target | None:
     """One entry of `resources`: by its ARN, or by its name and CloudFormation type."""
     arn = text(resource, "ARN", "arn")
     target = arn_target(arn) if arn else None
+    account = given(text(resource, "accountId"))
     if target is not None:
-        return target
+        return replace(target, parent=account) if target.parent is UNSET else target
     kind = text(resource, "type", "resourceType").removeprefix("AWS::").replace("::", "_").lower()
     name = text(resource, "resourceName", "ARN", "arn")
     if not kind or not name:
         return None
-    return Target(type=kind, id=name, parent=given(text(resource, "accountId")))
+    return Target(type=kind, id=name, parent=account)
 
 
 def _walk(part: Any, service: str, event: str, key: str, depth: int) -> Iterator[Target]:
@@ -191,8 +225,9 @@ def _walk(part: Any, service: str, event: str, key: str, depth: int) -> Iterator
     if isinstance(part, dict):
         for name, value in part.items():
             low = str(name).lower()
-            if low not in _SKIPPED:
-                inner = key if low in ("items", "content", "value", "member") and key else low
+            made = low == "policy" and "arn" in member(part, name)  # what CreatePolicy answers
+            if low not in _SKIPPED or made:
+                inner = key if _same_key(key, low) else low
                 yield from _walk(value, service, event, inner, depth + 1)
         yield from _ssm_resource(part, service)
     elif isinstance(part, list):
@@ -202,6 +237,12 @@ def _walk(part: Any, service: str, event: str, key: str, depth: int) -> Iterator
         target = _named(part, service, event, key)
         if target is not None:
             yield target
+
+
+def _same_key(key: str, low: str) -> bool:
+    """Whether the member `low` only wraps the value of the parameter `key`."""
+    wrapper = low in ("items", "content", "value", "member")
+    return bool(key) and (wrapper or (key, low) == ("iaminstanceprofile", "name"))
 
 
 def _named(value: str, service: str, event: str, key: str) -> Target | None:
@@ -229,16 +270,23 @@ def _ssm_resource(part: dict[str, Any], service: str) -> Iterator[Target]:
         yield Target(type=f"ssm_{kind.lower()}", id=name)
 
 
-def shared(record: dict[str, Any]) -> Operation | None:
-    """GRANT or REVOKE for a call that shares an image or a snapshot, or takes it back."""
+def told_operation(record: dict[str, Any]) -> Operation | None:
+    """The operation, where the parameters tell it better than the call's name.
+
+    GRANT or REVOKE for a call that shares an image or a snapshot, or takes it back; CREATE for a
+    parameter that is put without leave to overwrite.
+    """
     params = member(record, "requestParameters")
     for name in ("launchPermission", "createVolumePermission"):
         part = member(params, name)
         if part:
             return Operation.GRANT if "add" in part else Operation.REVOKE
-    if text(record, "eventName").startswith("ModifyDB"):
-        if params.get("valuesToAdd"):
+    event = text(record, "eventName")
+    if event.startswith("ModifyDB") or event == "ModifyDocumentPermission":
+        if params.get("valuesToAdd") or params.get("accountIdsToAdd"):
             return Operation.GRANT
-        if params.get("valuesToRemove"):
+        if params.get("valuesToRemove") or params.get("accountIdsToRemove"):
             return Operation.REVOKE
+    if event == "PutParameter" and params.get("overwrite") is False:
+        return Operation.CREATE
     return None
