@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Protocol
 
 from indelible.base.clock import parse_duration, rfc3339, to_us
 from indelible.base.errors import BadRequest, IndelibleError, QueryError
-from indelible.base.limits import FACET_VALUES, HISTOGRAM_BUCKETS, SUGGEST_ROWS
+from indelible.base.limits import ANSWER_BYTES, FACET_VALUES, HISTOGRAM_BUCKETS, SUGGEST_ROWS
 from indelible.event.evaluate import DATA, LABEL
 from indelible.event.fields import FIELDS, FieldType
 from indelible.event.predicate import Op, Term
@@ -25,7 +26,7 @@ from indelible.query.model import (
     Value,
 )
 from indelible.query.plan import bounds, whole
-from indelible.query.run import QueryEngine, shown
+from indelible.query.run import QueryEngine, shown, too_large
 from indelible.query.session import Session
 from indelible.query.sql import TARGETS, column_of, label_value
 from indelible.query.sql_parts import Sql
@@ -111,6 +112,7 @@ def _facets(session: Session, field: str, limit: int) -> FacetsAnswer:
     text = f"SELECT v, n, sum(n) OVER () FROM ({text})"
     text += f" ORDER BY v IS NULL DESC, n DESC, v LIMIT {limit + 2:d}"
     rows = session.fetch(Sql(text, source.values))
+    _check_size(field, (value for value, _, _ in rows))
     missing = sum(_int(n) for value, n, _ in rows if value is None)
     values = [
         FacetValue(value=shown(field, _value(value)), count=_int(n))
@@ -122,6 +124,11 @@ def _facets(session: Session, field: str, limit: int) -> FacetsAnswer:
         field=field, values=values[:limit], total=total, missing=missing,
         more=len(values) > limit, tree_size=session.size, took_ms=session.took_ms,
     )
+
+
+def _check_size(field: str, values: Iterable[object]) -> None:
+    if sum(len(value) for value in values if isinstance(value, str)) > ANSWER_BYTES:
+        raise too_large(f"the values of {field}", "Count a field whose values are short.")
 
 
 def _value(value: object) -> Value:
@@ -208,7 +215,9 @@ def histogram(engine: QueryEngine, request: HistogramRequest) -> HistogramAnswer
         source = session.source(columns)
         text = f"SELECT b, v, count(*) FROM ({source.text}) GROUP BY b, v"
         counts: dict[int, dict[str, int]] = {}
-        for bucket, value, n in session.fetch(Sql(text, source.values)):
+        rows = session.fetch(Sql(text, source.values))
+        _check_size(request.by, (value for _, value, _ in rows))
+        for bucket, value, n in rows:
             name = "" if value is None else str(shown(request.by, _value(value)))
             counts.setdefault(_int(bucket), {})[name] = _int(n)
         return HistogramAnswer(

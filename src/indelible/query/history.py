@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from indelible.base.errors import QueryError
-from indelible.base.limits import HISTORY_EVENTS, STATE_EVENTS
+from indelible.base.limits import ANSWER_BYTES, HISTORY_EVENTS, STATE_EVENTS
 from indelible.event.model import Change, StoredEvent
 from indelible.event.predicate import All, Op, Predicate, Term, both
 from indelible.query.model import (
@@ -16,7 +16,7 @@ from indelible.query.model import (
     HistoryRequest,
     Selection,
 )
-from indelible.query.run import QueryEngine, find, row_of
+from indelible.query.run import QueryEngine, find, row_of, too_large
 from indelible.query.session import Session
 
 _UNDONE = ("failure", "denied")
@@ -78,7 +78,7 @@ def state_at(
     """Path to value: what successful changes up to and including `at_us` amount to.
 
     An event that touches several targets changes each of them. Raises `QueryError` when the
-    target has more than a hundred thousand events with changes.
+    target has more than a hundred thousand events with changes, or its values take too much.
     """
     changed = All(
         children=(_touches(request.type, request.id), Term(field="change", op=Op.PRESENT))
@@ -102,12 +102,24 @@ def state_at(
 def _apply(
     session: Session, indexes: list[int], request: HistoryRequest, state: dict[str, Raw]
 ) -> None:
+    held = sum(map(_size, state.items()))
     for _, event, _ in session.events(indexes):
         about = any(t.type == request.type and t.id == request.id for t in event.targets)
         if not about or event.outcome in _UNDONE:
             continue
         for change in event.changes:
+            if change.path in state:
+                held -= _size((change.path, state[change.path]))
             if isinstance(change.after, UnsetType):
                 state.pop(change.path, None)
             else:
                 state[change.path] = change.after.copy()
+                held += _size((change.path, change.after))
+        if held > ANSWER_BYTES:
+            raise too_large(
+                f"the values of {request.type} {request.id}", "Read its history page by page."
+            )
+
+
+def _size(member: tuple[str, Raw]) -> int:
+    return len(member[0]) + len(bytes(member[1]))

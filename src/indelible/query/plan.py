@@ -12,7 +12,7 @@ from indelible.base.limits import ROW_GROUP_ROWS, SPLIT_TERMS
 from indelible.event.predicate import All, AnyOf, Op, Predicate, Term, Text
 from indelible.query.model import Selection
 from indelible.query.sql import Deciders, condition, sides_of_text, target_conditions
-from indelible.query.sql_parts import Sql, guarded, joined, negated
+from indelible.query.sql_parts import TRUE, Sql, guarded, joined, negated
 from indelible.store.column_file import ColumnFile
 
 NEEDLES = ("actor", "onbehalf", "target", "session", "request", "id")
@@ -22,12 +22,23 @@ _WAVES = (2, 8, 32)
 
 def whole(selection: Selection) -> Predicate:
     """Everything an event must match to be shown: query, scope and times. Nothing else is read."""
-    terms: list[Predicate] = [selection.predicate, selection.scope]
+    terms: list[Predicate] = [timeless(selection)]
     if selection.since_us is not None:
         terms.append(Term(field="time", op=Op.GE, values=(selection.since_us,)))
     if selection.until_us is not None:
         terms.append(Term(field="time", op=Op.LT, values=(selection.until_us,)))
     return All(children=tuple(terms))
+
+
+def timeless(selection: Selection) -> Predicate:
+    """What is left to ask of the events of a file that lies `within` the selection's times."""
+    return All(children=(selection.predicate, selection.scope))
+
+
+def within(file: ColumnFile, selection: Selection) -> bool:
+    """Whether every event of the file fulfils the selection's times, so that none is read."""
+    since, until = selection.since_us, selection.until_us
+    return (since is None or file.time_min >= since) and (until is None or file.time_max < until)
 
 
 def conjuncts(predicate: Predicate) -> Iterator[Predicate]:
@@ -125,27 +136,43 @@ def _first_part(file: ColumnFile, by_time: bool, descending: bool) -> int:
     return high - width if descending else low + width
 
 
-def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
-    """Conditions that exclude each other and together mean `predicate`.
+def sides(predicate: Predicate, deciders: Deciders) -> list[Sql]:
+    """Conditions that together mean `predicate`; an event may fulfil several of them.
 
     An OR across columns prunes nothing and reads all of them; apart, each side is decided by its
     own column's Bloom filter, dictionary or values before any other is read. So a search for one
     target is split into "the first target" and "a further one", an `AnyOf` of needles into its
-    sides, a text into its columns. A side excludes the earlier ones only for rows that it matches.
+    sides, a text into its columns.
     """
-    parts = list(conjuncts(predicate))
-    split = [_sides(part, deciders) for part in parts]
-    position = _best(parts, split)
-    if position is None:
-        return [condition(predicate, deciders)]
-    sides = split[position]
-    rest = All(children=tuple(parts[:position] + parts[position + 1 :]))
-    kept = condition(rest, deciders)
-    found = [joined("AND", [sides[0], kept])]
-    for number in range(1, len(sides)):
-        only = guarded(sides[number], negated(joined("OR", sides[:number])))
+    found, kept = _split(predicate, deciders, texts=True)
+    return [joined("AND", [side, kept]) for side in found]
+
+
+def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
+    """As `sides`, but they exclude each other, so that what is counted is counted once.
+
+    A side excludes the earlier ones only for rows that it matches. A text is not split: to exclude
+    reads the other columns after all, three times as much work as one look at all of them.
+    """
+    split, kept = _split(predicate, deciders, texts=False)
+    found = [joined("AND", [split[0], kept])]
+    for number in range(1, len(split)):
+        only = guarded(split[number], negated(joined("OR", split[:number])))
         found.append(joined("AND", [only, kept]))
     return found
+
+
+def _split(predicate: Predicate, deciders: Deciders, *, texts: bool) -> tuple[list[Sql], Sql]:
+    """The sides of the condition that is worth splitting, and everything else that must hold."""
+    parts = list(conjuncts(predicate))
+    split = [
+        [] if isinstance(part, Text) and not texts else _sides(part, deciders) for part in parts
+    ]
+    position = _best(parts, split)
+    if position is None:
+        return [condition(predicate, deciders)], TRUE
+    rest = All(children=tuple(parts[:position] + parts[position + 1 :]))
+    return split[position], condition(rest, deciders)
 
 
 def names_needles(predicate: Predicate) -> bool:

@@ -11,8 +11,14 @@ from contextlib import contextmanager
 from msgspec import UNSET, Raw
 
 from indelible.base.clock import rfc3339
-from indelible.base.errors import BadRequest
-from indelible.base.limits import PAGE_BYTES, QUERY_SECONDS, SEARCH_COLUMNS, SEARCH_ROWS
+from indelible.base.errors import BadRequest, QueryError
+from indelible.base.limits import (
+    ANSWER_BYTES,
+    PAGE_BYTES,
+    QUERY_SECONDS,
+    SEARCH_COLUMNS,
+    SEARCH_ROWS,
+)
 from indelible.event.evaluate import values_of
 from indelible.event.fields import event_time_us, ip_text
 from indelible.event.model import StoredEvent
@@ -25,6 +31,13 @@ from indelible.query.sql_parts import Sql
 
 Keep = Callable[[StoredEvent], bool]
 Found = tuple[int, StoredEvent, bytes]
+
+
+def too_large(what: str, remedy: str) -> QueryError:
+    """The refusal of an answer that would be larger than ANSWER_BYTES."""
+    return QueryError(
+        f"{what} take more than {ANSWER_BYTES} bytes", code="query_too_large", remedy=remedy
+    )
 
 
 class QueryEngine:
@@ -57,9 +70,13 @@ class QueryEngine:
         page = self.pages(request, order, request.sort, request.descending)
         with page as (session, found, cursor):
             rows: list[Row] = []
+            shown = 0
             for index, event, body in found:
                 session.check()
                 rows.append(row_of(index, event, body, request.columns, request.full))
+                shown += sum(len(v) for vs in rows[-1].values.values() for v in map(str, vs))
+                if shown > ANSWER_BYTES:
+                    raise too_large("the values of `columns`", "Ask for fewer columns or events.")
             return SearchPage(
                 events=rows, cursor=cursor, tree_size=session.size, took_ms=session.took_ms
             )
@@ -148,11 +165,10 @@ def find(
     best: list[tuple[int, int]] = []
     place = 0 if sort == "time" else 1
     for number, wave in enumerate(waves(session.files, sort, descending, session.needles)):
-        source = session.source(
-            Sql('time, "index"'), wave.files, with_tail=number == 0, extra=extra, part=wave.part
+        first = session.first(
+            order, count, wave.files, with_tail=number == 0, extra=extra, part=wave.part
         )
-        text = f'SELECT time, "index" FROM ({source.text}) ORDER BY {order} LIMIT {count:d}'
-        rows = session.fetch(Sql(text, source.values))
+        rows = session.fetch(first)
         found = {(int(str(time)), int(str(index))) for time, index in rows}
         best = sorted(
             found.union(best), key=lambda row: row if place == 0 else row[1:], reverse=descending

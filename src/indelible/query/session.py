@@ -25,11 +25,20 @@ from indelible.base.limits import (
 )
 from indelible.event.evaluate import compiled
 from indelible.event.model import StoredEvent, read_body
+from indelible.event.predicate import Predicate
 from indelible.query.corpus import Corpus, View, look
 from indelible.query.decider import DeciderTable, QueryDeciders
 from indelible.query.model import Selection
-from indelible.query.plan import branches, names_needles, pruned, whole
-from indelible.query.sql import condition
+from indelible.query.plan import (
+    branches,
+    names_needles,
+    pruned,
+    sides,
+    timeless,
+    whole,
+    within,
+)
+from indelible.query.sql import Deciders, condition
 from indelible.query.sql_parts import Sql, joined
 from indelible.store.column_file import ColumnFile, expected_header
 from indelible.store.piece_files import PROTOCOL, PieceFiles
@@ -41,7 +50,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "preserve_insertion_order": False,
 }
 
-
+Split = Callable[[Predicate, Deciders], list[Sql]]
+"""`plan.sides` or `plan.branches`: conditions that together mean a predicate."""
 
 GONE: ContextVar[Callable[[], bool]] = ContextVar("GONE", default=lambda: False)
 """Says whether whoever asked has hung up; set by the caller's thread, looked at now and then."""
@@ -57,9 +67,10 @@ class Session:
         self._cursor = cursor
         self.view = view
         self.size = _pinned(selection.size, view.size)
+        self._selection = selection
         self._predicate = whole(selection)
         self._deciders = QueryDeciders(reader.table)
-        self._branches = branches(self._predicate, self._deciders)
+        self._made: dict[tuple[Split, bool], list[Sql]] = {}
         self._whole = condition(self._predicate, self._deciders)
         self.needles = names_needles(self._predicate)
         self._matches = compiled(self._predicate)
@@ -105,38 +116,56 @@ class Session:
         return self._deciders.number_of_field(field)
 
     def source(
-        self,
-        columns: Sql,
-        files: Sequence[ColumnFile] | None = None,
-        *,
-        with_tail: bool = True,
-        extra: Sql | None = None,
-        part: Sql | None = None,
+        self, columns: Sql, files: Sequence[ColumnFile] | None = None, *, with_tail: bool = True
     ) -> Sql:
-        """A SELECT of `columns` (expressions) from every row that the session may see.
+        """A SELECT of `columns` (expressions) from every row that the session may see, each once.
 
-        `files`: only these of `self.files`, `part`: and only this part of them; `extra`: one more
-        condition, which holds for the tail as well.
+        `files`: only these of `self.files`.
         """
-        chosen = self.files if files is None else files
-        inside = [file for file in chosen if file.end <= self.size]
-        across = [file for file in chosen if file.end > self.size]
-        more = [] if extra is None else [extra]
-        of_files = more if part is None else [*more, part]
+        return self._from(branches, columns, files, with_tail, (), ())
+
+    def first(
+        self, order: str, count: int, files: Sequence[ColumnFile], *, with_tail: bool,
+        extra: Sql | None, part: Sql | None,
+    ) -> Sql:
+        """A SELECT of (time, index) that has the first `count` in the order, in no order.
+
+        A row may come several times and be followed by others: each side of the query gives its
+        own first ones. `part`: only this part of the files; `extra`: one more condition, which
+        holds for the tail as well.
+        """
+        more = () if extra is None else (extra,)
+        of_files = more if part is None else (*more, part)
+        columns, end = Sql('time, "index"'), f" ORDER BY {order} LIMIT {count:d}"
+        return self._from(sides, columns, files, with_tail, of_files, more, end)
+
+    def _from(
+        self, split: Split, columns: Sql, files: Sequence[ColumnFile] | None,
+        with_tail: bool, of_files: tuple[Sql, ...], of_tail: tuple[Sql, ...], end: str = "",
+    ) -> Sql:
         below = Sql('"index" < ?', (self.size,))
+        groups: dict[tuple[bool, bool], list[ColumnFile]] = {}
+        for file in self.files if files is None else files:
+            alike = (within(file, self._selection), file.end <= self.size)
+            groups.setdefault(alike, []).append(file)
         parts: list[Sql] = []
-        for branch in self._branches:
-            if inside:
-                parts.append(self._select(columns, inside, joined("AND", [branch, *of_files])))
-            if across:
-                where = joined("AND", [branch, *of_files, below])
-                parts.append(self._select(columns, across, where))
+        for (timed, inside), group in groups.items():
+            more = of_files if inside else (*of_files, below)
+            for one in self._conditions(split, timed):
+                parts.append(self._select(columns, group, joined("AND", [one, *more])))
         if with_tail or not parts:
             unsealed = Sql('"index" >= ?', (self.view.sealed,))
-            where = joined("AND", [self._whole, *more, below, unsealed])
+            where = joined("AND", [self._whole, *of_tail, below, unsealed])
             parts.append(_select(columns, Sql("tail"), where))
-        text = " UNION ALL ".join(part.text for part in parts)
+        text = " UNION ALL ".join(f"({part.text}{end})" for part in parts)
         return Sql(text, tuple(value for part in parts for value in part.values))
+
+    def _conditions(self, split: Split, timed: bool) -> list[Sql]:
+        found = self._made.get((split, timed))
+        if found is None:
+            predicate = timeless(self._selection) if timed else self._predicate
+            found = self._made[(split, timed)] = split(predicate, self._deciders)
+        return found
 
     def _select(self, columns: Sql, files: list[ColumnFile], where: Sql) -> Sql:
         names = [self._reader.open(file) for file in files]
