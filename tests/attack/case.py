@@ -10,6 +10,7 @@ import msgspec
 
 from attack.lab import copy_ledger
 from indelible.app.checking import verify_place
+from indelible.app.damage import findings
 from indelible.app.fscking import fsck_place
 from indelible.app.place import Place
 from indelible.base.errors import IndelibleError
@@ -80,7 +81,10 @@ def opening(place: Place) -> str:
     before = contents(place.data)
     try:
         place.open().close()
-        Meta(place.paths.meta).close()
+        meta = Meta(place.paths.meta, keyring=place.keyring())
+        findings(meta)
+        meta.sources()
+        meta.close()
     except IndelibleError as error:
         code = refused(error)
     else:

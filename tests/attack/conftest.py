@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 import pytest
 
-from attack.lab import driven, new_ledger
+from attack.lab import driven, new_ledger, with_tokens
 
 
 class Layout(NamedTuple):
     """Where what is: segments [0, 3000) and [3000, 5200), journals [5200, 5900) and [5900, 6300).
 
     Journal records hold 100 events, frames end at multiples of 1,024 and at segment ends,
-    checkpoints of 3,000 and 5,200 are kept, the newest is of 6,300. `older` is the same ledger
-    when it had 5,900 events, `notes` the checkpoints that somebody kept elsewhere.
+    checkpoints of 3,000 and 5,200 are kept, the newest is of 6,300; event 2,600 registers the
+    source. `older` is the same ledger when it had 5,900 events, `notes` the checkpoints that
+    somebody kept elsewhere.
     """
 
     now: Path
@@ -30,7 +31,10 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     folder = tmp_path_factory.mktemp("attacked")
     now, notes = folder / "now", {}
     place = new_ledger(now)
+    with_tokens(place)
     with driven(place) as ledger:
+        ledger.append(2600 - ledger.size)
+        ledger.register()
         ledger.append(3000 - ledger.size)
         ledger.publish()
         ledger.seal()

@@ -14,9 +14,10 @@ from indelible.app.setup import init_ledger
 from indelible.base.settings import FILE_NAME, load, write_initial
 from indelible.event.model import Via
 from indelible.ingest.parsers.native import parse_native
-from indelible.ledger.incoming import Source, Work
+from indelible.ledger.incoming import SELF, Source, Work, own_record
 from indelible.ledger.keeper import Keeper
 from indelible.ledger.open import Ledger, drop_sealed_journals
+from indelible.store.meta import Meta
 
 ORIGIN = "attack.example/log"
 SOURCE = Source(1, "hr")
@@ -62,6 +63,15 @@ class Driven:
             assert not refused
             self.ledger.writer.append([Work(SOURCE, VIA, parsed)])
             count -= part
+
+    def register(self) -> None:
+        """The source, as the first event of a new one registers it: in the log and beside it."""
+        data: dict[str, object] = {"number": SOURCE.number, "id": SOURCE.id}
+        record = own_record("source", "ledger.source.register", data, "create")
+        self.ledger.writer.append([Work(SELF, Via(protocol="internal"), [record])])
+        meta = Meta(self.place.paths.meta)
+        meta.add_source(SOURCE.number, SOURCE.id)
+        meta.close()
 
     def publish(self, *, keep: bool = False) -> bytes:
         """Read back and sign what is there; the note."""
@@ -113,6 +123,17 @@ def new_ledger(folder: Path, origin: str = ORIGIN) -> Place:
     folder.mkdir(parents=True, exist_ok=True)
     init_ledger(folder / "data", origin, folder / "keys", folder / "state")
     return place_at(folder)
+
+
+def with_tokens(place: Place) -> None:
+    """A writer `payroll` of the tenant `acme`, a reader `ann`, and `leaver`, who was revoked."""
+    keyring = place.keyring()
+    meta = Meta(place.paths.meta, keyring=keyring)
+    meta.create_token("payroll", "writer", "payroll", "acme")
+    meta.create_token("ann", "reader")
+    meta.revoke_token(meta.create_token("leaver", "auditor")[0].id)
+    meta.close()
+    keyring.close()
 
 
 def copy_ledger(source: Path, to: Path) -> Place:

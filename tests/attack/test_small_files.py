@@ -15,6 +15,7 @@ import pytest
 from attack.case import PROVEN, Case, attacked, judge
 from attack.conftest import Layout
 from attack.lab import ORIGIN, copy_ledger
+from attack.token_rows import TOKEN_ROWS
 from attack.tools import cut, flip, manifest, manifest_row, run_sql
 from indelible.app.place import Place
 from indelible.ledger.journal import journal_files
@@ -64,6 +65,38 @@ def older_one(place: Place) -> None:
     shutil.copy(place.paths.checkpoints / f"{3000:020d}", checkpoint(place))
 
 
+def line(at: int, edit: Callable[[list[str], int], object]) -> Callable[[Place], None]:
+    """One line of the newest checkpoint changed; -3 and -2 are the signature lines."""
+
+    def attack(place: Place) -> None:
+        lines = checkpoint(place).read_text().split("\n")
+        edit(lines, at)
+        checkpoint(place).write_text("\n".join(lines))
+
+    return attack
+
+
+def doubled(lines: list[str], at: int) -> None:
+    lines.insert(at, lines[at])
+
+
+def next_first(lines: list[str], at: int) -> None:
+    lines[at], lines[at + 1] = lines[at + 1], lines[at]
+
+
+def signatures_of_another(place: Place) -> None:
+    """The text of an older checkpoint over the newest one's signature lines."""
+    older = kept(place, 3000).read_text().split("\n\n")[0]
+    newest = checkpoint(place).read_text().split("\n\n")[1]
+    checkpoint(place).write_text(f"{older}\n\n{newest}")
+
+
+def kept_exchanged(place: Place) -> None:
+    content = kept(place, 3000).read_bytes()
+    kept(place, 3000).write_bytes(kept(place, 5200).read_bytes())
+    kept(place, 5200).write_bytes(content)
+
+
 def kept(place: Place, size: int) -> Path:
     return place.paths.checkpoints / f"{size:020d}"
 
@@ -80,12 +113,38 @@ CHECKPOINT = [
     Case("signed-by-another-key", resigned, "not signed by the given key", None, "checkpoint",
          "damaged"),
     Case("replaced-by-an-older-one", older_one, "rolled back", None, "", ""),
+    Case("cut-1-byte", lambda p: cut(checkpoint(p), 1), "tampered", None, "checkpoint",
+         "bad_note"),
+    Case("cut-255-bytes", lambda p: cut(checkpoint(p), 255), "tampered", None, "checkpoint",
+         "bad_note"),
+    Case("cut-256-bytes", lambda p: cut(checkpoint(p), 256), "tampered", None, "checkpoint",
+         "bad_note"),
     Case("cut-all", lambda p: cut(checkpoint(p), None), "tampered", None, "checkpoint",
          "bad_note"),
+    Case("insert-line", line(3, lambda text, at: text.insert(at, "more")), "tampered", None,
+         "checkpoint", "bad_note"),
+    Case("duplicate-line", line(1, doubled), "tampered", None, "checkpoint", "bad_note"),
+    Case("reorder-lines", line(0, next_first), "tampered", None, "checkpoint", "bad_note"),
+    Case("duplicate-file", lambda p: checkpoint(p).write_bytes(checkpoint(p).read_bytes() * 2),
+         "tampered", None, "checkpoint", "bad_note"),
+    Case("signatures-of-another", signatures_of_another, "tampered", None, "checkpoint",
+         "bad_note"),
+    # Without meaning: which signature line stands first, and lines of unknown signers.
+    Case("reorder-signatures", line(-3, next_first), PROVEN, None, "", ""),
+    Case("duplicate-signature", line(-2, doubled), PROVEN, None, "", ""),
+    Case("insert-signature", line(-2, lambda text, at: text.insert(at, "\u2014 x AAAAAAAA")),
+         PROVEN, None, "", ""),
     Case("remove", lambda p: checkpoint(p).unlink(), "tampered", None, "checkpoint", ""),
     Case("flip-kept", lambda p: flip(kept(p, 3000), 30), "tampered", None, "checkpoint", ""),
     Case("rename-kept", lambda p: kept(p, 3000).rename(kept(p, 2999)), "tampered", None,
          "checkpoint", ""),
+    Case("cut-kept-1-byte", lambda p: cut(kept(p, 3000), 1), "tampered", None, "checkpoint", ""),
+    Case("cut-kept-255-bytes", lambda p: cut(kept(p, 3000), 255), "tampered", None, "checkpoint",
+         ""),
+    Case("cut-kept-256-bytes", lambda p: cut(kept(p, 3000), 256), "tampered", None, "checkpoint",
+         ""),
+    Case("cut-kept-all", lambda p: cut(kept(p, 3000), None), "tampered", None, "checkpoint", ""),
+    Case("exchange-kept", kept_exchanged, "tampered", None, "checkpoint", ""),
     # Without meaning for the newest state: one that was kept only narrows later damage.
     Case("remove-kept", lambda p: kept(p, 3000).unlink(), PROVEN, None, "", ""),
 ]
@@ -153,6 +212,7 @@ META = [
     Case("flip-header", lambda p: flip(p.paths.meta, 2), PROVEN, None, "meta", "damaged"),
     Case("cut-all", lambda p: cut(p.paths.meta, None), PROVEN, None, "meta", ""),
     Case("remove", lambda p: p.paths.meta.unlink(), PROVEN, None, "meta", ""),
+    *(Case(name, attack, PROVEN, None, "meta", "") for name, attack in TOKEN_ROWS.items()),
 ]
 
 

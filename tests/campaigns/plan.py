@@ -19,6 +19,7 @@ LIVES = 5
 POINTS = 10
 ROUNDS = 25
 CASES = 5_000
+ENTRIES = 1_000_000
 BENCHES = ("ingest", "single", "search", "disk", "verify", "start")
 _SPREAD = 1_000_003
 
@@ -113,6 +114,12 @@ def _mutant(_work: Path, _seed: int, number: int, _out: Path) -> Outcome:
     )
 
 
+def _foreign(work: Path, seed: int, number: int, _out: Path) -> Outcome:
+    from interop.million import audited
+
+    return Outcome(audited(work, seed_of(seed, number), ENTRIES))
+
+
 def _bench(work: Path, _seed: int, number: int, out: Path) -> Outcome:
     """One benchmark at full size; its rows stand in `campaign/out/bench`."""
     name = BENCHES[number]
@@ -156,6 +163,10 @@ CAMPAIGNS: dict[str, Campaign] = {
     ),
     "mutants": Campaign(
         "changes to proof and access that the tests must notice, one a step", _mutants, _mutant
+    ),
+    "foreign": Campaign(
+        f"a log of {ENTRIES:,} entries, exported, accepted by programs of others",
+        lambda _out: 1, _foreign,
     ),
     "benches": Campaign(
         "the benchmarks at ten million events, one a step", lambda _out: len(BENCHES), _bench

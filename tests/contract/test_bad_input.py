@@ -97,6 +97,8 @@ CONTENT: list[tuple[str, bytes, str, str]] = [
     ("raw", event(b'"raw":"x"'), "raw", "reserved_field"),
     ("the ledger's tenant", event(b'"tenant":"indelible"'), "tenant", "reserved_field"),
     ("a tenant that begins so", event(b'"tenant":"Indelible-2"'), "tenant", "reserved_field"),
+    ("a tenant that reads so", event(b'"tenant":"\\uff29ndelib\\u200ble"'), "tenant",
+     "reserved_field"),
     ("a member twice", event(b'"id":"a","id":"b"'), "id", "duplicate_key"),
     ("a member twice, the same", event(b'"id":"a","id":"a"'), "id", "duplicate_key"),
     ("a member twice, spaced", b'{"id" : "a" ,' + event(b'"id":"b"')[1:], "id", "duplicate_key"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from support.ledgers import ids_in_ledger
 from support.served import Place, Server
 
 
@@ -122,3 +124,159 @@ def test_a_vanished_folder_stops_the_ledger_with_a_reason(tmp_path: Path) -> Non
         server.kill()
     away.rename(place.data)
     clean(place)
+
+
+@needs_mount
+def test_a_start_on_a_read_only_disk_says_so(tmp_path: Path, small_disk: Path) -> None:
+    place = Place(tmp_path)
+    place.data = small_disk / "data"
+    place.init()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    done = place.cli("serve", "--data", str(place.data), check=False)
+    assert done.returncode == 1
+    assert b"Read-only file system" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Place]:
+    """A ledger whose folder is seen through a read-only mount; `data` is the mount."""
+    place = Place(tmp_path).init()
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    subprocess.run(["mount", "--bind", str(place.data), str(mount)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(mount)], check=True)
+    place.data = mount
+    yield place
+    subprocess.run(["umount", "-l", str(mount)], check=True)
+
+
+@needs_mount
+def test_serve_on_read_only_media_gives_a_reason_and_a_remedy(locked: Place) -> None:
+    done = locked.cli("serve", "--data", str(locked.data), "--json", check=False)
+    error = json.loads(done.stderr)["error"]
+    assert done.returncode == 1
+    assert error["code"] == "ledger_stopped"
+    assert error["message"].endswith("Read-only file system")
+    assert "--unrecorded" in error["remedy"]
+
+
+@needs_mount
+@pytest.mark.parametrize("words", ["search", "status", "token list", "seal", "reindex"])
+def test_a_command_on_read_only_media_gives_a_reason_and_a_remedy(
+    locked: Place, words: str
+) -> None:
+    done = locked.cli(*words.split(), "--data", str(locked.data), "--json", check=False)
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == 1
+    assert "Read-only file system" in error["message"]
+    assert error["remedy"]
+    assert b"Traceback" not in done.stderr
+
+
+@needs_mount
+@pytest.mark.parametrize("which", ["keys", "state"])
+def test_keys_or_register_on_read_only_media_are_no_damage(tmp_path: Path, which: str) -> None:
+    place = Place(tmp_path).init()
+    folder = {"keys": place.keys, "state": place.state}[which]
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+        done = place.cli("serve", "--data", str(place.data), check=False)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+    assert done.returncode == 1
+    assert b"Read-only file system" in done.stderr
+    assert b"code: ledger_stopped" in done.stderr
+
+
+@needs_mount
+def test_status_of_read_only_media_is_read_without_writing(locked: Place) -> None:
+    status = locked.report("status", "--unrecorded")
+    assert status["recorded"] is False
+    assert status["size"] == status["published_size"]
+    assert locked.report("verify")["exit"] == 0
+
+
+class Fragile:
+    """An ext4 file system of its own that an error turns read-only while it is in use."""
+
+    def __init__(self, root: Path) -> None:
+        self.image, self.mounted = root / "image", root / "fragile"
+
+    def make(self) -> Fragile:
+        """The file system, mounted; skips where this machine cannot."""
+        self.mounted.mkdir()
+        with self.image.open("wb") as file:
+            file.truncate(300 << 20)
+        self._run("mkfs.ext4", "-q", "-F", str(self.image))
+        self._run("mount", "-o", "loop,errors=remount-ro", str(self.image), str(self.mounted))
+        if not self._switch().exists():
+            self.gone()
+            pytest.skip("turning a disk read-only under a server needs ext4's trigger_fs_error")
+        return self
+
+    def _run(self, *words: str) -> None:
+        try:
+            subprocess.run(words, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("a file system in a file needs mkfs.ext4, a loop device and root")
+
+    def _switch(self) -> Path:
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        devices = [line.split()[0] for line in mounts if line.split()[1] == str(self.mounted)]
+        return Path("/sys/fs/ext4") / Path(devices[-1]).name / "trigger_fs_error"
+
+    def break_down(self) -> None:
+        """The kernel meets an error, and lets nobody write any more."""
+        self._switch().write_text("a test")
+
+    def mend(self) -> None:
+        """What an operator does: unmount, check, mount."""
+        subprocess.run(["umount", str(self.mounted)], check=True)
+        subprocess.run(["fsck.ext4", "-y", str(self.image)], check=False, capture_output=True)
+        self._run("mount", "-o", "loop,errors=remount-ro", str(self.image), str(self.mounted))
+
+    def gone(self) -> None:
+        """Nothing of it is left mounted."""
+        subprocess.run(["umount", "-l", str(self.mounted)], check=False)
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[Fragile]:
+    """The disk, unmounted at the end."""
+    disk = Fragile(tmp_path).make()
+    yield disk
+    disk.gone()
+
+
+@needs_mount
+def test_a_disk_that_turns_read_only_under_a_server_stops_it_without_damage(
+    tmp_path: Path, fragile: Fragile
+) -> None:
+    place = Place(tmp_path)
+    place.data = fragile.mounted / "data"
+    place.init()
+    stored = {"e1"}
+    with Server(place) as server, server.client("writer") as writer:
+        assert writer.post("/v1/events", json=event(1)).status_code == 200
+        fragile.break_down()
+        answer = writer.post("/v1/events", json=event(2))
+        assert answer.status_code in (503, 507)
+        assert "Read-only file system" in answer.json()["error"]["message"]
+        assert answer.json()["error"]["remedy"]
+        assert httpx2.get(f"{server.url}/readyz").status_code == 503
+        with server.client("auditor") as auditor:
+            assert "Read-only file system" in auditor.get("/v1/status").json()["stopped"]
+        with server.client("reader") as reader:  # a read is recorded, and cannot be
+            assert reader.get("/v1/search").status_code in (503, 507)
+        server.stop()
+    assert "Traceback" not in (tmp_path / "serve.log").read_text()
+    fragile.mend()
+    with Server(place) as server, server.client("writer") as writer:
+        assert writer.post("/v1/events", json=event(3)).status_code == 200
+        stored.add("e3")
+    clean(place)
+    ids = ids_in_ledger(place)
+    assert stored <= ids.keys() <= stored | {"e2"}
+    assert max(ids.values()) == 1

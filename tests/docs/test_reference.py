@@ -8,6 +8,7 @@ parameters, roles, metrics and error codes in `contract/test_api.py`, the event'
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
@@ -105,6 +106,51 @@ def test_every_error_class_has_a_documented_code_a_remedy_and_its_status() -> No
         assert kind.remedy.strip().endswith((".", ")")), kind
         status = re.match(r"(\d{3})\. ", sections[kind.code])
         assert status is None or kind.code == "error" or int(status[1]) == kind.status, kind
+
+
+# --- the ledger's own events
+
+_WRITES = {"own_record": 1, "record_in": 1, "record": 0, "_done": 2}
+"""Functions that write an own event, and the place of the action among their arguments."""
+
+
+def _own_events() -> Iterator[tuple[str, list[str]]]:
+    """Every action that the code writes, with the members of `data` given beside it."""
+    for path in (ROOT / "src" / "indelible").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            function = node.func
+            called = function.attr if isinstance(function, ast.Attribute) else ""
+            called = function.id if isinstance(function, ast.Name) else called
+            named = [word.value for word in node.keywords if word.arg == "action"]
+            place = _WRITES.get(called, len(node.args))
+            for value in [*node.args[place : place + 1], *named]:
+                said = value.value if isinstance(value, ast.Constant) else None
+                if isinstance(said, str) and re.match(r"(indelible|ledger)\.", said):
+                    given = [*node.args, *(word.value for word in node.keywords)]
+                    dicts = [found for found in given if isinstance(found, ast.Dict)]
+                    keys = [key.value for found in dicts for key in found.keys
+                            if isinstance(key, ast.Constant)]
+                    yield said, keys
+
+
+def test_every_own_event_is_documented_with_its_members() -> None:
+    documented: dict[str, str] = {}
+    for row in rows("own-events.md"):
+        name = row[0].strip("`")
+        documented[name] = documented.get(name, "") + row[-1]
+    written = list(_own_events())
+    assert {action for action, _ in written} == set(documented)
+    for action, keys in written:
+        assert [key for key in keys if f"`{key}`" not in documented[action]] == [], action
+
+
+def test_every_kind_of_own_record_has_a_row_in_the_specification() -> None:
+    text = (ROOT / "spec" / "log.md").read_text("utf-8")
+    section = text.partition("## 9.")[2].partition("\n## ")[0]
+    kinds = {row[1].strip("`") for row in rows("own-events.md") if len(row) == 4} - {"event"}
+    assert [kind for kind in kinds if f"\n| `{kind}` |" not in section] == []
 
 
 # --- links

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 import tarfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,27 @@ def test_searches_answer_and_old_ids_are_known(release: Path) -> None:
                 assert ledger.core.ledger.tree.size >= size
 
     asyncio.run(life())
+
+
+def test_its_tokens_are_bound_to_its_keyring_once(release: Path) -> None:
+    known, data = expected(release), release / "data"
+
+    async def answered() -> dict[str, int]:
+        async with LocalLedger(data) as ledger:
+            found = {}
+            for name, token in known["tokens"].items():
+                async with client(ledger, token) as holder:
+                    found[name] = (await holder.get("/v1/search")).status_code
+            return found
+
+    assert asyncio.run(answered()) == {"reader": 200, "trail": 403, "writer": 403}
+    with closing(sqlite3.connect(data / "meta.sqlite", isolation_level=None)) as link:
+        link.execute("UPDATE token SET role = 'auditor', source = '' WHERE name = 'trail'")
+        link.execute("ALTER TABLE token DROP COLUMN mac")
+        link.execute("DELETE FROM migration WHERE number = 3")
+    assert set(asyncio.run(answered()).values()) == {401}
+    problems = fsck_folder(data, columns=False).problems
+    assert [problem.area for problem in problems] == ["meta"] * 3
 
 
 def test_every_event_is_proven_to_an_outsider(release: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from indelible_verify.main import main
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
 SLOT = 62
@@ -309,3 +314,44 @@ def test_huge_signed_size_without_data_ends_at_once(log: Any, run: Run, tmp_path
 def test_no_log_at_all_is_refused(log: Any, run: Run, tmp_path: Path) -> None:
     assert run("log", tmp_path / "nothing", "--key", log.ed.vkey)[0] == 3
     assert run("log", tmp_path, "--key", log.ed.vkey)[0] == 3
+
+
+class Terminal(io.StringIO):
+    """A stderr that somebody watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_sees_how_many_entries_are_read_and_nothing_stays(
+    big: tuple[Any, Path], copy: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stderr", Terminal())
+    keys = [part for vkey in big[0].keys for part in ("--key", vkey)]
+    assert main(["log", str(copy), *keys]) == 0
+    drawn = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "1,000 of 1,000 entries, 100 %" in drawn
+    assert drawn.endswith("\r\x1b[K")
+    assert "entries, 100 %" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_neither_json_nor_a_pipe_gets_progress(
+    big: tuple[Any, Path], copy: Path, monkeypatch: pytest.MonkeyPatch, watched: bool
+) -> None:
+    monkeypatch.setattr("sys.stderr", Terminal() if watched else io.StringIO())
+    keys = [part for vkey in big[0].keys for part in ("--key", vkey)]
+    assert main(["log", str(copy), *keys, *(["--json"] if watched else [])]) == 0
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("words", [["log"], ["log", "x", "--bogus"], ["a.zip", "--nosuch"]])
+def test_a_wrong_command_line_is_one_json_object_with_json(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["verdict"] == "usage"
+    with pytest.raises(SystemExit):
+        main(words)
+    assert capsys.readouterr().out == ""

@@ -9,8 +9,9 @@ import msgspec
 
 from indelible.access.principal import Principal
 from indelible.access.role import PERMISSIONS, Permission, Role
+from indelible.event.reserved import OWN_NAME, is_own_source, is_own_tenant
 
-OWN_TENANT = "indelible"
+OWN_TENANT = OWN_NAME
 """The tenant of Indelible's own events; nobody may send under it."""
 
 
@@ -48,7 +49,8 @@ def decide(
 
 
 def _decide_writing(principal: Principal, resource: Resource) -> Decision:
-    if OWN_TENANT in (resource.tenant.casefold(), resource.source.casefold()):
+    tenants, sources = (resource.tenant, principal.tenant), (resource.source, principal.source)
+    if any(map(is_own_tenant, tenants)) or any(map(is_own_source, sources)):
         return Decision(allowed=False, why=f"the name {OWN_TENANT!r} is the ledger's own")
     if principal.role is not Role.WRITER:
         return Decision(allowed=True, why=f"the role {principal.role.value} may import")

@@ -102,11 +102,13 @@ def restore(
     )
 
 
-def register_rebuild(data: Path, source: str) -> RebuildReport:
+def register_rebuild(
+    data: Path, source: str, progress: Advance | None = None
+) -> RebuildReport:
     """Write a lost register again from a checkpoint or a witness; see `app.rebuilding`."""
     from indelible.app.rebuilding import register_rebuild as rebuild
 
-    return rebuild(data, source)
+    return rebuild(data, source, progress or _silent)
 
 
 def _silent(_done: int, _total: int) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from indelible.app.core import OVERLAP_US, Core
+from indelible.app.core import Core
 from indelible.app.damage import Finding, remember, settle
+from indelible.app.full import keep_full
 from indelible.app.recovery_file import recovery_path, write_recovery
 from indelible.app.serve import SETTINGS
-from indelible.base.clock import rfc3339, wall_us
 from indelible.base.errors import EXIT_DAMAGED, EXIT_OK, BadRequest, IndelibleError
 from indelible.base.limits import CHILD_LINE_BYTES
 from indelible.ledger.incoming import own_record
@@ -58,6 +58,7 @@ async def verify(
 class _Ended(msgspec.Struct):
     verdict: str
     exit: int
+    events: int = 0
     lines: list[str] = []
 
 
@@ -73,6 +74,12 @@ def outcome(core: Core, request: VerifyRequest, final: bytes) -> VerifyOutcome:
         remember(core.meta, core.damage, finding)
     elif ended.exit == EXIT_OK and not request.quick:
         settle(core.meta, core.damage, first, last)
+    everything = not first and last is None and not request.quick
+    if everything and not request.verification_policy:
+        keep_full(
+            core.meta, verdict=ended.verdict, ok=ended.exit == EXIT_OK, events=ended.events,
+            cause="request",
+        )
     return VerifyOutcome(ok=ended.exit == 0, verdict=ended.verdict, report=msgspec.Raw(final))
 
 
@@ -99,22 +106,9 @@ async def _rotate_signing(core: Core) -> bytes:
     ledger = core.ledger
     old = ledger.keys.vkeys()
     await asyncio.to_thread(ledger.keyring.new_keys, ((ED25519, ""), (MLDSA44, "")))
-    fresh = LogKeys(ledger.origin, ledger.keyring)
-    new = fresh.vkeys()
-    await core.own(
-        own_record(
-            "key", "ledger.key.rotate",
-            {
-                "state": "active", "keys": [new["vkey"], new["vkey.mldsa44"]],
-                "replaces": [old["vkey"], old["vkey.mldsa44"]],
-                "until": rfc3339(wall_us() + OVERLAP_US),
-            },
-            "update",
-        )
-    )
-    ledger.keys = ledger.publisher.keys = fresh
-    for name, line in new.items():
-        await asyncio.to_thread((core.place.data / name).write_text, f"{line}\n")
+    ledger.keys = ledger.publisher.keys = LogKeys(ledger.origin, ledger.keyring)
+    await core.announce_signing_keys()
+    new = ledger.keys.vkeys()
     return msgspec.json.encode({"what": "signing", **new, "replaces": list(old.values())})
 
 

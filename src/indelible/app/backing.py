@@ -21,6 +21,7 @@ from indelible.app.copying import (
     ABOUT,
     STATE,
     About,
+    Advance,
     built_beside,
     copy_file,
     is_free,
@@ -68,7 +69,8 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def backup(
-    ledger: Ledger, place: Place, to: Path, keys_to: Path | None, publisher: Publisher
+    ledger: Ledger, place: Place, to: Path, keys_to: Path | None, publisher: Publisher,
+    progress: Advance = lambda _done, _total: None,
 ) -> Backup:
     """Copy an open ledger into the new or empty folder `to`, the sealed keyring to `keys_to`.
 
@@ -83,7 +85,7 @@ def backup(
     if not note:
         raise IndelibleError("nothing is signed yet: there is nothing to back up")
     with built_beside(to) as build:
-        copy = _Copy(ledger, place, build, note)
+        copy = _Copy(ledger, place, build, note, progress)
         try:
             copy.run()
             size = tree_bytes(build)
@@ -116,11 +118,18 @@ def _check_places(ledger: Ledger, place: Place, to: Path, keys_to: Path | None) 
 class _Copy:
     """One backup being built."""
 
-    def __init__(self, ledger: Ledger, place: Place, build: Path, note: bytes) -> None:
+    def __init__(
+        self, ledger: Ledger, place: Place, build: Path, note: bytes, progress: Advance
+    ) -> None:
         self._ledger, self._place, self._build, self._note = ledger, place, build, note
         self._from, self._to = ledger.paths, LedgerPaths(build)
         self.head: Checkpoint = parse_head(parse(note).text)[0]
         self.fresh_keys: list[str] = []
+        self._progress, self._done, self._total = progress, 0, tree_bytes(self._from.root)
+
+    def _copied(self, file: Path) -> None:
+        self._done += file.stat().st_size
+        self._progress(self._done, self._total)
 
     def run(self) -> None:
         """Everything; see the module."""
@@ -181,6 +190,8 @@ class _Copy:
                         end=self.head.size, purpose=BACKUP,
                     )
                     self.fresh_keys += [made] if made else []
+                    if made:
+                        self._copied(path)
             except _MOVED:
                 for half in journal_files(self._to.journal):
                     half.unlink()
@@ -218,6 +229,7 @@ class _Copy:
             to = self._to.ids / path.name
             if int(path.name.removesuffix(".ids").split("-")[1]) <= end and not to.exists():
                 copy_file(path, to)
+                self._copied(to)
         runs = open_runs(self._to.ids, self._ledger.keyring.newest(SEEN))
         if (runs[-1].header.end if runs else 0) != end:
             raise FileNotFoundError(self._from.ids)  # merged with a newer run meanwhile
@@ -233,6 +245,7 @@ class _Copy:
                         f"{folder}/{row.file} (indexes {row.first}..{row.end - 1}) is not what was"
                         " written; no backup was made"
                     )
+                self._copied(to)
 
     def _tiles(self, end: int) -> None:
         count = end

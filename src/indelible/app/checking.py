@@ -65,8 +65,8 @@ class FolderCheck:
         """Everything: read what is signed, recompute the bodies, compare."""
         began = monotonic()
         given = [self._given(who, content) for who, content in against]
+        kept = self._notes.kept()  # before the newest: beside a running server they only grow
         newest = self._notes.newest()
-        kept = self._notes.kept()
         given += [note.signed for note in self._notes.of_witnesses()]
         register = self._register()
         self.problems += self._notes.problems
@@ -116,6 +116,8 @@ class FolderCheck:
         segments = Segments(place.paths, place.settings.origin, self._keyring)
         if segments.trouble:
             self.add("tampered", f"{segments.trouble}; evidence was found by its files")
+        for text in segments.astray:
+            self.add("tampered", text)
         rows = segments.rows
         touched = [r for r in rows if r.end > first and (end is None or r.first < end)]
         total = sum(row.end - row.first for row in (touched[-1:] if quick else touched))
@@ -235,8 +237,9 @@ class FolderCheck:
             text = f"{len(covered)} of the named witnesses have cosigned, {quorum} are demanded"
             self.add("unwitnessed", text, reached, max(reached, size - 1))
         elif tail and keys:
-            age = now - max((c.seconds for c in covered[:quorum]), default=now)
-            text = f"no witness has cosigned the last {tail} events, for {age} s"
+            last = [c.seconds for c in covered[:quorum]]
+            age = f", for {now - max(last)} s" if last else "; none ever has"
+            text = f"no witness has cosigned the last {tail} events{age}"
             self._say("unwitnessed", text, reached, size - 1)
         elif tail:
             text = (

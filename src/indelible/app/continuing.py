@@ -67,12 +67,12 @@ def check_people(meta: Path, by: tuple[str, ...]) -> None:
         return
     store = Meta(meta)
     try:
-        admins = [row for row in store.tokens(live_only=True) if row.role == "admin"]
+        admins = store.administrators()
     finally:
         store.close()
-    if len(admins) > 1 and len({name.strip().casefold() for name in by}) < 2:
+    if admins > 1 and len({name.strip().casefold() for name in by}) < 2:
         raise BadRequest(
-            f"this ledger has {len(admins)} administrators: two people decide to give events up",
+            f"this ledger has {admins} administrators: two people decide to give events up",
             field="by", remedy="Name both: --by NAME --by NAME.",
         )
 
@@ -89,7 +89,7 @@ def begin_next(closing: Closing) -> Next:
     keyring, secret = Keyring.create(new.keys, new.origin)
     write_recovery(recovery_path(new.keys), new.origin, secret)
     with built_beside(new.data) as build:
-        _copy_meta(closing.data / "meta.sqlite", build / "meta.sqlite")
+        _copy_meta(closing, build / "meta.sqlite", keyring)
         write_settings(
             closing.data, build, origin=new.origin, keys=str(new.keys), state=str(new.state)
         )
@@ -123,17 +123,29 @@ def _first_records(closing: Closing, keys: LogKeys) -> list[Own]:
     ]
 
 
-def _copy_meta(old: Path, to: Path) -> None:
-    """Tokens and witnesses go on; sources get new numbers in the new log."""
+def _copy_meta(closing: Closing, to: Path, keyring: Keyring) -> None:
+    """Tokens and witnesses go on; sources get new numbers in the new log.
+
+    A token goes on if the old keyring vouches for it, and is then bound to the new one.
+    """
+    old = closing.data / "meta.sqlite"
     if not old.is_file():
         return
-    meta = Meta(old)
-    meta.backup(to)
-    meta.close()
+    former = Keyring(closing.keys, closing.origin)
+    try:
+        meta = Meta(old, keyring=former)
+        tokens = meta.tokens()
+        meta.backup(to)
+        meta.close()
+    finally:
+        former.close()
     link = connect(to)
-    for table in ("source", "verification", "value"):
+    for table in ("source", "verification", "value", "token"):
         link.execute(f"DELETE FROM {table}")
     link.close()
+    meta = Meta(to, keyring=keyring)
+    meta.adopt_tokens(tokens)
+    meta.close()
 
 
 def _next(closing: Closing) -> Next:

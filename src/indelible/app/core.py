@@ -20,6 +20,7 @@ from indelible.app.proving import Prover
 from indelible.app.sources import registered_in_tail
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
 from indelible.base.errors import Damaged, IndelibleError, LedgerStopped
+from indelible.base.files import write_durably
 from indelible.base.limits import (
     BEAT_PAUSE_SECONDS,
     CLOCK_FORWARD_SECONDS,
@@ -80,7 +81,7 @@ class Core:
         self, place: Place, ledger: Ledger, on_durable: Callable[[Durable], None]
     ) -> None:
         self.place, self.ledger = place, ledger
-        self.meta = Meta(place.paths.meta)
+        self.meta = Meta(place.paths.meta, keyring=ledger.keyring)
         self.sequencer = Sequencer(
             ledger.writer, on_durable=self._durable, data=place.data,
             unsealed=journal_spans(ledger.paths.journal, ledger.tree.size),
@@ -98,22 +99,32 @@ class Core:
         }
         self._sources[(SELF.id, "")] = SELF
         self._registering = asyncio.Lock()
-        self._refused: dict[tuple[int, int], int] = {}
+        self._tally: dict[tuple[int, int], tuple[int, int]] = {}
         self.committed = asyncio.Condition()
         self._publishing = asyncio.Lock()
         self.witnessed: dict[str, Witnessed] = {}
         self.not_ready: Callable[[], list[str]] = list
         self._kept = 0
 
+    def known_damage(self) -> tuple[str, ...]:
+        """What is known to be wrong, in words."""
+        return (*self.damage, *self.meta.strange)
+
     def unwitnessed_seconds(self) -> float:
-        """How long the oldest event without a cosignature has been waiting."""
+        """How long the oldest event without a cosignature has been waiting, at most.
+
+        Known without reading it: by the times of its segment, else it came after the cosignature.
+        """
         covered = max((one.size for one in self.witnessed.values()), default=0)
         if covered >= self.ledger.tree.size:
             return 0.0
-        since = max((one.at for one in self.witnessed.values() if one.size), default=0)
-        if not since:
-            since = self.started_us // MICROS
-        return max(0.0, wall_us() / MICROS - since)
+        reader = self.ledger.reader
+        if covered < reader.sealed_end:
+            since = reader.segment_of(covered).received_min
+        else:
+            times = (one.at * MICROS for one in self.witnessed.values() if one.size)
+            since = max(times, default=self.started_us)
+        return max(0.0, (wall_us() - since) / MICROS)
 
     # --- writing
 
@@ -152,29 +163,38 @@ class Core:
             if tenant:
                 data["tenant"] = tenant
             await self.own(own_record("source", "ledger.source.register", data, "create"))
-            self.meta.add_source(number, name, tenant)
+            try:
+                self.meta.add_source(number, name, tenant)
+            except IndelibleError as error:  # the next source must not get this number too
+                self.stop(f"a source could not be remembered: {error.message}")
+                raise
             found = self._sources[(name, tenant)] = Source(number, name)
             return found
 
-    def refused(self, source: Source, count: int) -> None:
-        """Count refusals for the statement of this hour."""
-        hour = wall_us() // (3600 * MICROS)
-        key = (source.number, hour)
-        self._refused[key] = self._refused.get(key, 0) + count
+    def tally(self, source: Source, *, refused: int = 0, repeated: int = 0) -> None:
+        """Count events that were refused, or were there already, for the statement of this hour."""
+        if not refused and not repeated:
+            return
+        key = (source.number, wall_us() // (3600 * MICROS))
+        before = self._tally.get(key, (0, 0))
+        self._tally[key] = (before[0] + refused, before[1] + repeated)
 
-    async def state_refusals(self) -> None:
-        """Write what was refused since the last statement, by source and hour."""
-        refused, self._refused = self._refused, {}
-        while refused:
-            (number, hour), count = refused.popitem()
+    async def state_tally(self) -> None:
+        """Write what was refused and repeated since the last statement, by source and hour."""
+        tally, self._tally = self._tally, {}
+        while tally:
+            (number, hour), (refused, repeated) = tally.popitem()
             data: dict[str, object] = {
-                "source": number, "hour": rfc3339(hour * 3600 * MICROS), "refused": count,
+                "source": number, "hour": rfc3339(hour * 3600 * MICROS), "refused": refused,
+                "repeated": repeated,
             }
             try:
                 await self.own(own_record("statement", "ledger.refusals.state", data))
             except BaseException:  # what could not be stated is stated later
-                for key, left in (((number, hour), count), *refused.items()):
-                    self._refused[key] = self._refused.get(key, 0) + left
+                tally[(number, hour)] = (refused, repeated)
+                for key, left in tally.items():
+                    now = self._tally.get(key, (0, 0))
+                    self._tally[key] = (now[0] + left[0], now[1] + left[1])
                 raise
 
     # --- life
@@ -190,9 +210,10 @@ class Core:
                 " confirm it with `indelible clock accept`"
             )
         self._restore_sources()
-        self.retire_signing_keys()
+        await self.retire_signing_keys()
         if found.size == 0:
             await self._first_records()
+        await self.announce_signing_keys()
         await self.own(
             own_record(
                 "event", "indelible.start",
@@ -208,7 +229,27 @@ class Core:
                 )
             )
 
-    def retire_signing_keys(self) -> None:
+    async def announce_signing_keys(self) -> None:
+        """Say in the log which keys sign now, and then in `vkey`: where that file names others.
+
+        So a rotation ends, also one that a crash cut off after the keys were made. The old keys
+        sign beside the new ones, so the record stands under both.
+        """
+        keys, new = self.ledger.keys, self.ledger.keys.vkeys()
+        files = {self.place.data / name: f"{line}\n".encode() for name, line in new.items()}
+        if all(path.is_file() and path.read_bytes() == line for path, line in files.items()):
+            return
+        if len(keys.ed25519) > 1 and len(keys.mldsa44) > 1:
+            data: dict[str, object] = {
+                "state": "active", "keys": list(new.values()),
+                "replaces": [keys.ed25519[-2].vkey, keys.mldsa44[-2].vkey],
+                "until": rfc3339(wall_us() + OVERLAP_US),
+            }
+            await self.own(own_record("key", "ledger.key.rotate", data, "update"))
+        for path, line in files.items():
+            await asyncio.to_thread(write_durably, path, line)
+
+    async def retire_signing_keys(self) -> None:
         """The overlap of a rotation is over: old signing keys sign no more."""
         ledger = self.ledger
         before = wall_us() - OVERLAP_US
@@ -252,9 +293,10 @@ class Core:
             await self._publish(size, root)
 
     async def renew(self) -> None:
-        """The sign of life: the same tree under a fresh signature."""
+        """The sign of life: the same tree under a fresh signature. A stopped ledger gives none."""
         async with self._publishing:
-            if self.publisher.note and self.publisher.size:
+            alive = self.ledger.writer.stopped is None
+            if alive and self.publisher.note and self.publisher.size:
                 await self._publish(self.publisher.size, self.publisher.head.root)
 
     async def published(self) -> bytes:
@@ -290,7 +332,8 @@ class Core:
     def stop(self, why: str) -> None:
         """Take nothing more and say why; nothing on disk changes."""
         self.ledger.writer.stopped = self.ledger.writer.stopped or why
-        self.damage.append(why)
+        if why not in self.damage:
+            self.damage.append(why)
 
     async def sealed(self, end: int) -> None:
         """A segment up to `end` is durable: let go of what it replaces."""
@@ -345,7 +388,7 @@ class Core:
     async def end(self) -> None:
         """Finish what is waiting, write the last statement, close."""
         if self.ledger.writer.stopped is None:
-            await self.state_refusals()
+            await self.state_tally()
             await self.own(own_record("event", "indelible.stop", {}, "execute"))
         await self.sequencer.close()
 

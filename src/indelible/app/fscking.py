@@ -8,20 +8,26 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from indelible.app.copying import ABOUT
+from indelible.app.damage import findings
 from indelible.app.place import Place
 from indelible.app.signatures import Notes
 from indelible.base.errors import Damaged
 from indelible.ledger.fsck import KEYS, START, FsckReport, LedgerFsck, Problems, database
 from indelible.ledger.fsck_derived import DerivedFsck
+from indelible.ledger.fsck_sources import compare_sources
+from indelible.ledger.fsck_tables import strange_meta
 from indelible.ledger.publish import LogKeys
 from indelible.ledger.register import Register
 from indelible.ledger.scan import BROKEN, describe, key_of
 from indelible.proof.verification_policy import VerificationPolicy
 from indelible.store.keyring import Keyring
-from indelible.store.meta import Meta
+from indelible.store.meta import Meta, SourceRow
+from indelible.store.token_rows import undone_text
 
 _REBUILD = "Run `indelible register rebuild --from CHECKPOINT` with one that was kept elsewhere."
 _META = "Bring it back from a backup; tokens, sources and witnesses are in it, no events."
+_TOKEN = "End it with `indelible token revoke ID`, and ask who can write this folder."
 _CHECKPOINT = "Run `indelible verify`; the next start signs again if data and register agree."
 
 
@@ -32,6 +38,7 @@ class FolderFsck:
         self._place = place
         self._paths, self._origin = place.paths, place.settings.origin
         self.problems = Problems()
+        self._sources: list[SourceRow] | None = None
 
     def run(self, columns: bool, advance: Callable[[int, int], None]) -> FsckReport:
         """Everything; a part that cannot be read does not keep the others from being checked."""
@@ -39,7 +46,7 @@ class FolderFsck:
         self._in_use()
         keyring = self._keyring()
         self._register()
-        self._meta()
+        self._meta(keyring)
         if keyring is None:
             return problems.report()
         top = self._checkpoints(keyring)
@@ -49,6 +56,9 @@ class FolderFsck:
         derived = DerivedFsck(self._paths, self._origin, keyring, problems)
         self._guarded("ids", lambda: derived.ids(ledger.rows))
         self._guarded("journal", derived.journal_ids)
+        if self._sources is not None:
+            for text, index in compare_sources(self._sources, derived.records):
+                self.problems.add("meta", self._paths.meta.name, text, _META, index, index)
         if columns:
             self._guarded("columns", lambda: derived.columns(ledger.columns, advance))
         if not problems.found:
@@ -96,8 +106,11 @@ class FolderFsck:
                 key_of(keyring, key_id)
             except Damaged as error:
                 self.problems.add("keyring", "keyring.sqlite", error.message, KEYS)
-        if not (folder / "master.sealed").is_file():
-            text = "is missing: the recovery file opens nothing without it"
+        sealed, whole = folder / "master.sealed", 12 + 32 + 16  # nonce, master key, tag
+        size = sealed.stat().st_size if sealed.is_file() else 0
+        if size != whole:
+            text = f"has {size} bytes of {whole}" if size else "is missing"
+            text += ": the recovery file opens nothing without it"
             self.problems.add("keyring", "master.sealed", text, KEYS)
         return keyring
 
@@ -111,21 +124,35 @@ class FolderFsck:
         except Damaged as error:
             self.problems.add("register", "register.sqlite", error.message, _REBUILD)
 
-    def _meta(self) -> None:
+    def _meta(self, keyring: Keyring | None) -> None:
         path = self._paths.meta
         if not path.is_file():
             self.problems.add("meta", path.name, "is missing", _META)
             return
         try:
-            meta = Meta(path, read_only=True)
+            meta = Meta(path, keyring=keyring, read_only=True)
             try:
-                said = meta.integrity()
+                said = meta.integrity() or strange_meta(path)
+                if not said:
+                    findings(meta)
+                    self._sources = meta.sources()
+                if keyring is not None and not said:
+                    self._tokens(meta)
             finally:
                 meta.close()
-        except (Damaged, sqlite3.Error) as error:
+        except BROKEN as error:
             said = [describe(error, path.name)]
         for text in said[:3]:
             self.problems.add("meta", path.name, text.replace("\n", " "), _META)
+
+    def _tokens(self, meta: Meta) -> None:
+        """A backup may be older than a revocation; a ledger's own rows may not."""
+        judged = meta.judged_tokens()
+        if (self._place.data / ABOUT).exists():
+            self.problems.notes += map(undone_text, judged.undone)
+            judged = judged._replace(undone=[])
+        for text in judged.said():
+            self.problems.add("meta", self._paths.meta.name, text, _TOKEN)
 
     def _checkpoints(self, keyring: Keyring) -> int:
         """Signatures of the checkpoints here; the largest signed size."""

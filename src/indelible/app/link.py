@@ -45,8 +45,12 @@ class SealerLink:
     def durable(self, durable: Durable) -> None:
         """Everything up to here may be read."""
         self._latest = durable
-        if self._writer is not None:
-            self._writer.write(wire.encode(wire.Progress(*durable)))
+        self._tell(wire.Progress(*durable))
+
+    def _tell(self, message: wire.Message) -> None:
+        """A sealer that is going hears no more of it; the next one is told when it connects."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(wire.encode(message))
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         core = self._core
@@ -55,7 +59,7 @@ class SealerLink:
         if self._latest is not None:
             self.durable(self._latest)
         if self._seal_to > core.ledger.reader.sealed_end:  # asked of a sealer that has ended
-            writer.write(wire.encode(wire.SealNow(self._seal_to)))
+            self._tell(wire.SealNow(self._seal_to))
         try:
             while (message := await wire.receive(reader)) is not None:
                 await self._hear(core, message)
@@ -75,13 +79,14 @@ class SealerLink:
                 self._news.set()
             case wire.Sealed(end=end):
                 await core.sealed(end)
-                if self._writer is not None:
-                    self._writer.write(wire.encode(wire.Reloaded(end)))
+                self._tell(wire.Reloaded(end))
                 async with self._sealed:
                     self._sealed.notify_all()
-            case wire.Trouble(code=code, message=text):
+            case wire.Trouble(code=code, message=text, stops=stops):
                 _log.error("%s: %s", code, text)
-                if text not in core.damage:
+                if stops:
+                    core.stop(text)
+                elif text not in core.damage:
                     core.damage.append(text)
             case _:
                 pass
@@ -111,8 +116,7 @@ class SealerLink:
         core = self._core
         assert core is not None
         self._seal_to = max(end, self._seal_to)
-        if self._writer is not None:
-            self._writer.write(wire.encode(wire.SealNow(end)))
+        self._tell(wire.SealNow(end))
         try:
             async with asyncio.timeout(SEAL_SECONDS), self._sealed:
                 await self._sealed.wait_for(lambda: core.ledger.reader.sealed_end >= end)

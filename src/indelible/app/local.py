@@ -18,7 +18,7 @@ from indelible.app.place import Place
 from indelible.app.rooms import LiveRooms
 from indelible.base.limits import CHECKPOINT_SECONDS
 from indelible.ledger.incoming import Durable
-from indelible.ledger.keeper import Keeper
+from indelible.ledger.keeper import Keeper, sealing_turn
 from indelible.query.service import Service, raise_if_error
 from indelible.server.application import Application, build_app
 
@@ -67,9 +67,18 @@ class LocalEngine(EmbeddedEngine):
     def __init__(self, core: Core) -> None:
         super().__init__(core)
         ledger = core.ledger
-        self._keeper = Keeper(
-            ledger.paths, ledger.origin, ledger.keyring, ledger.manifest, ledger.reader
-        )
+        self._sealing = sealing_turn(ledger.paths)
+        try:
+            self._keeper = Keeper(
+                ledger.paths, ledger.origin, ledger.keyring, ledger.manifest, ledger.reader
+            )
+        except BaseException:
+            self._sealing.close()
+            raise
+
+    def close(self) -> None:
+        """Others may seal."""
+        self._sealing.close()
 
     def _catch_up(self) -> LiveCorpus:
         """Read back what is durable and make columns of it."""
@@ -133,10 +142,14 @@ class LocalLedger:
         self.core = Core(self.place, self.place.open(), _ignore)
         try:
             self.engine = LocalEngine(self.core)
-            self.rooms = LiveRooms(self.core, self.engine)
-            self.app: Application = build_app(self.rooms, self.place.settings)
-            await self.core.begin()
-            await self.engine.publish()
+            try:
+                self.rooms = LiveRooms(self.core, self.engine)
+                self.app: Application = build_app(self.rooms, self.place.settings)
+                await self.core.begin()
+                await self.engine.publish()
+            except BaseException:
+                self.engine.close()
+                raise
         except BaseException:
             self.core.close()
             raise
@@ -164,6 +177,7 @@ class LocalLedger:
             if self.core.ledger.writer.stopped is None:
                 await self.engine.publish()
         finally:
+            self.engine.close()
             self.core.close()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import NamedTuple
 
+from indelible.base.errors import LedgerStopped
 from indelible.base.settings import Settings, load
 from indelible.ledger.open import Ledger
 from indelible.ledger.paths import LedgerPaths
@@ -13,6 +15,11 @@ from indelible.ledger.reader import LedgerReader
 from indelible.ledger.register import Register
 from indelible.store.keyring import Keyring
 from indelible.store.manifest import Manifest
+
+_READ_ONLY = (
+    "Mount the disk for writing and give the command again. As it is, `verify` and `fsck` read it,"
+    " and commands that take --unrecorded."
+)
 
 
 class Place(NamedTuple):
@@ -36,9 +43,17 @@ class Place(NamedTuple):
         return Keyring(self.settings.keys, self.settings.origin, read_only=read_only)
 
     def open(self) -> Ledger:
-        """Its ledger for writing: takes the lock, compares with the register."""
+        """Its ledger for writing: takes the lock, compares with the register.
+
+        Raises `LedgerStopped` for a disk that cannot be written, beside what `Ledger` raises.
+        """
         register = Register(self.settings.state, self.settings.origin)
-        return Ledger(self.paths, self.settings.origin, self.keyring(), register)
+        try:
+            return Ledger(self.paths, self.settings.origin, self.keyring(), register)
+        except OSError as error:
+            why = f"{error.filename or self.data}: {error.strerror or error}"
+            remedy = _READ_ONLY if error.errno == errno.EROFS else None
+            raise LedgerStopped(why, remedy=remedy) from error
 
     def reader(self, keyring: Keyring, manifest: Manifest) -> LedgerReader:
         """Its files for reading."""

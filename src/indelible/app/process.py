@@ -80,6 +80,14 @@ def handed_down() -> tuple[Settings, bool]:
     )
 
 
+def _tell(error: IndelibleError, json_log: bool) -> None:
+    """What ended this process, as the rest of its log is written: the one shape, or text."""
+    text = f"indelible: {error.message}\n  remedy: {error.remedy}\n  code: {error.code}"
+    if json_log:
+        text = msgspec.json.encode({"error": error.as_dict()}).decode()
+    print(text, file=sys.stderr)
+
+
 def main(arguments: list[str]) -> int:
     """Run one role; its exit code is that of the error that ended it."""
     role, data, *rest = arguments
@@ -93,8 +101,14 @@ def main(arguments: list[str]) -> int:
     try:
         run_role(role, place, run_folder(place.data), int(rest[0]) if rest else 0)
     except IndelibleError as error:
-        print(f"indelible: {error.message}\n  {error.remedy}", file=sys.stderr)
+        _tell(error, json_log)
         return error.exit_code
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        remedy = "The operating system refused it; mend the named cause and start it again."
+        failed = IndelibleError(f"{named}{error.strerror or error}", code="system", remedy=remedy)
+        _tell(failed, json_log)
+        return failed.exit_code
     return 0
 
 

@@ -28,13 +28,17 @@ class Prover:
         self._publisher = publisher
 
     def _published(self, index: int) -> tuple[int, bytes]:
-        head, note = self._publisher.published
-        size = head.size
+        """Size and note to prove `index` with: cosigned by witnesses where theirs reach so far."""
         if index >= self._tree.size:
             raise NotFound(f"there is no event {index}")
-        if index >= size:
+        head, note = self._publisher.shown(index, self._tree.root)
+        if index >= head.size:
             raise Busy(f"event {index} is not under a checkpoint yet", remedy="Ask in a second.")
-        return size, note
+        return head.size, note
+
+    def cosigned(self) -> bytes:
+        """The newest note that a witness cosigned; the newest of all where none has."""
+        return self._publisher.shown(-1, self._tree.root)[1]
 
     def proof(self, index: int) -> str:
         """The C2SP tlog-proof of one event."""
@@ -49,8 +53,12 @@ class Prover:
         items = [self._item(stored) for stored in self._stored(indexes, whole)]
         hashes = multiproof(indexes, size, self._tree.subtree)
         handle, name = tempfile.mkstemp(prefix="indelible-", suffix=".zip")
-        with open(handle, "wb") as file:
-            write_bundle(file, self._origin, note, items, hashes, whole)
+        try:
+            with open(handle, "wb") as file:
+                write_bundle(file, self._origin, note, items, hashes, whole)
+        except BaseException:  # it holds events in clear
+            Path(name).unlink(missing_ok=True)
+            raise
         return Path(name)
 
     def _stored(self, indexes: Sequence[int], whole: tuple[int, int] | None) -> list[Stored]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from indelible.app.copying import Advance
 from indelible.app.place import Place
 from indelible.app.reindexing import record_in
 from indelible.base.clock import MICROS, wall_us
@@ -38,7 +39,9 @@ class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
     recorded: str
 
 
-def register_rebuild(data: Path, source: str) -> RebuildReport:
+def register_rebuild(
+    data: Path, source: str, progress: Advance = lambda _done, _total: None
+) -> RebuildReport:
     """Write the register of a stopped ledger again from a checkpoint file or a witness's address.
 
     The checkpoint must bear both signatures of the log, and the data must hold it: raises
@@ -54,7 +57,7 @@ def register_rebuild(data: Path, source: str) -> RebuildReport:
         keyring = place.keyring()
         try:
             head = log_signed(_content(source, origin), origin, keyring, source)
-            newest = _newest(place, keyring, head)
+            newest = _newest(place, keyring, head, progress)
         finally:
             keyring.close()
         _set_aside(state)
@@ -105,14 +108,17 @@ def _content(source: str, origin: str) -> bytes:
     return asyncio.run(fetch())
 
 
-def _newest(place: Place, keyring: Keyring, given: Checkpoint) -> Checkpoint:
+def _newest(
+    place: Place, keyring: Keyring, given: Checkpoint, progress: Advance
+) -> Checkpoint:
     """The given checkpoint or the folder's own, whichever knows more; the data must hold both."""
     origin, paths = place.settings.origin, place.paths
     heads = [given]
     if paths.checkpoint.is_file():
         content = paths.checkpoint.read_bytes()
         heads.append(log_signed(content, origin, keyring, str(paths.checkpoint)))
-    standing = Standing(paths, origin, keyring)
+    expected = max(head.size for head in heads)
+    standing = Standing(paths, origin, keyring, lambda size: progress(size, max(size, expected)))
     try:
         for head in heads:
             if head.size > standing.size:

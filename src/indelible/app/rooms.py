@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from indelible.app import administration, state
+from indelible.app import administration, backing, state
 from indelible.app.core import Core
 from indelible.base.clock import monotonic
-from indelible.base.errors import KeyMissing, NotFound
+from indelible.base.errors import BadRequest, KeyMissing, NotFound
 from indelible.base.limits import (
     BUNDLES_AT_ONCE,
     POLL_SECONDS,
@@ -28,6 +29,7 @@ from indelible.base.limits import (
 from indelible.event.evaluate import matches
 from indelible.event.model import Via, read_body
 from indelible.event.predicate import EVERYTHING, Predicate
+from indelible.ledger.cosign import WitnessError, cosigner_key
 from indelible.ledger.incoming import Own
 from indelible.ledger.kernel import entry_of, head_of
 from indelible.ledger.reader import Stored
@@ -43,6 +45,7 @@ from indelible.server.rooms import (
     VerifyOutcome,
     VerifyRequest,
     WitnessView,
+    Working,
 )
 from indelible.store.meta import Meta
 
@@ -83,6 +86,7 @@ class LiveRooms:
         self._core, self._engine = core, engine
         self._tailing = asyncio.Semaphore(TAIL_READS)
         self._bundling = asyncio.Semaphore(BUNDLES_AT_ONCE)
+        self._working: dict[str, Callable[[], tuple[int, int]]] = {}
 
     @property
     def meta(self) -> Meta:
@@ -99,15 +103,15 @@ class LiveRooms:
         """See `Rooms.submit`."""
         core = self._core
         source = await core.source(submission.source, submission.tenant)
-        if submission.rejected:
-            core.refused(source, submission.rejected)
         if not submission.events:
+            core.tally(source, refused=submission.rejected)
             return _EMPTY
         via = _via(
             submission.protocol, submission.parser, submission.peer, submission.tls,
             submission.backfill,
         )
         written = await core.write(source, via, submission.events)
+        core.tally(source, refused=submission.rejected, repeated=len(written.duplicates))
         return SubmitResult(
             indexes=written.indexes, duplicates=written.duplicates, conflicts=written.conflicts
         )
@@ -236,6 +240,10 @@ class LiveRooms:
         """See `Rooms.checkpoint`."""
         return self._core.publisher.note
 
+    async def cosigned(self) -> bytes:
+        """See `Rooms.cosigned`."""
+        return await self._thread(self._core.prover.cosigned)
+
     async def tile(self, path: str) -> bytes | None:
         """See `Rooms.tile`."""
         return await self._thread(self._core.prover.tile, path)
@@ -244,19 +252,34 @@ class LiveRooms:
 
     def status(self) -> Status:
         """See `Rooms.status`."""
-        return state.status(self._core)
+        working = tuple(
+            Working(name=name, done=min(done, total), total=total)
+            for name, figures in self._working.items()
+            for done, total in [figures()]
+        )
+        return msgspec.structs.replace(state.status(self._core), working=working)
 
     def readiness(self) -> Readiness:
         """See `Rooms.readiness`."""
         return state.readiness(self._core)
+
+    @contextmanager
+    def _work(self, name: str, figures: Callable[[], tuple[int, int]]) -> Iterator[None]:
+        """While the block runs, `status` shows it with its figures."""
+        self._working[name] = figures
+        try:
+            yield
+        finally:
+            self._working.pop(name, None)
 
     async def seal(self) -> bytes:
         """See `Rooms.seal`."""
         core = self._core
         before = core.ledger.reader.sealed_end
         end = core.ledger.tree.size
-        await core.sequencer.call(core.ledger.writer.roll)
-        sealed = await self._engine.seal(end)
+        with self._work("seal", lambda: (core.ledger.reader.sealed_end - before, end - before)):
+            await core.sequencer.call(core.ledger.writer.roll)
+            sealed = await self._engine.seal(end)
         segments = sum(1 for row in core.ledger.reader.segments if row.first >= before)
         return msgspec.json.encode({"segments": segments, "sealed_size": sealed})
 
@@ -276,10 +299,26 @@ class LiveRooms:
 
     async def backup(self, to: Path, keys_to: Path | None) -> bytes:
         """See `Rooms.backup`."""
-        return await administration.backup(self._core, to, keys_to)
+        core, figures = self._core, [0, 0]
+
+        def advance(done: int, total: int) -> None:
+            figures[:] = done, total
+
+        with self._work("backup", lambda: (figures[0], figures[1])):
+            made = await asyncio.to_thread(
+                backing.backup, core.ledger, core.place, to, keys_to, core.publisher, advance
+            )
+        return msgspec.json.encode(made)
 
     async def witness_add(self, name: str, url: str, vkey: str) -> None:
         """See `Rooms.witness_add`."""
+        try:
+            cosigner_key(vkey)
+        except WitnessError as error:
+            raise BadRequest(
+                f"vkey is not a witness's key: {error.message}", field="vkey",
+                remedy="Give the line of its witness.vkey (or witness.vkey.mldsa44) as it is.",
+            ) from error
         await self._thread(self._core.meta.add_witness, name, url, vkey)
 
     async def witness_remove(self, name: str) -> None:

@@ -27,7 +27,7 @@ from indelible.base.limits import (
     SEALER_TELL_SECONDS,
 )
 from indelible.ledger.incoming import Durable
-from indelible.ledger.keeper import Keeper
+from indelible.ledger.keeper import Keeper, sealing_turn
 from indelible.ledger.seal import Segment
 from indelible.ledger.tail import Chunk
 from indelible.store.manifest import Manifest, SegmentRow
@@ -39,6 +39,7 @@ class SealerProcess:
     def __init__(self, place: Place, run: Path) -> None:
         # The writer listens once it holds the folder's lock: nothing may be touched before.
         self._writer = wire.Link.await_connection(run / "ledger.sock", PROCESS_START_SECONDS)
+        self._turn = sealing_turn(place.paths)
         keyring = place.keyring()
         manifest = Manifest(place.paths.manifest)
         self._keeper = Keeper(
@@ -120,16 +121,24 @@ class SealerProcess:
 
     def _work(self) -> bool:
         """One unit; True when more is waiting."""
+        behind = self._follow()
         try:
-            behind = not self._keeper.follow(self._durable)
             self._columns(behind)
             if not behind:
                 self._tell()
-            self._seal_or_compact()
+            self._seal_or_compact(behind)
         except Damaged as error:
             self._writer.send(wire.Trouble(error.code, error.message))
             raise
         return behind
+
+    def _follow(self) -> bool:
+        """Read on; True when more is waiting."""
+        try:
+            return not self._keeper.follow(self._durable)
+        except Damaged as error:
+            self._writer.send(wire.Trouble(error.code, error.message, stops=True))
+            raise
 
     def _tell(self) -> None:
         size, now = self._keeper.tail.end, monotonic()
@@ -163,7 +172,7 @@ class SealerProcess:
                 if link.socket in self._workers:
                     self._drop_worker(link.socket)
 
-    def _seal_or_compact(self) -> None:
+    def _seal_or_compact(self, behind: bool) -> None:
         if self._sealing is not None:
             if self._sealing.done():
                 self._sealed(self._sealing.result())
@@ -171,16 +180,25 @@ class SealerProcess:
         if self._compacting is not None:
             if not self._compacting.done():
                 return
-            if self._compacting.result() is not None:
-                self._compact_due = True
-                self._send_all(wire.ColumnsMoved(), list(self._workers.values()))
-            self._compacting = None
-        segment = self._next_segment()
+            done, self._compacting = self._compacting, None
+            self._compacted(done)
+        segment = self._next_segment(behind)
         if segment is not None:
             self._sealing = self._thread.submit(self._keeper.seal, segment)
         elif self._compact_due and not self._in_a_burst():
             self._compact_due = False
             self._compacting = self._thread.submit(self._tidy)
+
+    def _compacted(self, done: Future[object]) -> None:
+        """A damaged column file can be made again from evidence: that must not end the sealing."""
+        try:
+            merged = done.result() is not None
+        except Damaged as error:
+            self._writer.send(wire.Trouble(error.code, error.message))
+            return
+        if merged:
+            self._compact_due = True
+            self._send_all(wire.ColumnsMoved(), list(self._workers.values()))
 
     def _in_a_burst(self) -> bool:
         """Segments follow each other: what may wait leaves the processors to what must not."""
@@ -193,7 +211,7 @@ class SealerProcess:
         self._keeper.remove_obsolete()
         return self._keeper.compact()
 
-    def _next_segment(self) -> Segment | None:
+    def _next_segment(self, behind: bool) -> Segment | None:
         end = self._keeper.due()
         if end is None and self._seal_to is not None:
             if self._keeper.tail.start < self._seal_to <= self._keeper.tail.end:
@@ -201,7 +219,7 @@ class SealerProcess:
             elif self._keeper.tail.start >= self._seal_to:
                 self._writer.send(wire.Sealed(self._seal_to, self._keeper.tail.start))
                 self._seal_to = None
-        if end is None:
+        if end is None and not behind:
             end = self._keeper.overdue(wall_us(), self._seal_age_us)
         if end is None:
             return None

@@ -190,11 +190,18 @@ def configured_witnesses(place: Place) -> list[VerifierKey]:
     except (IndelibleError, sqlite3.Error):
         return []
     try:
-        return [VerifierKey.parse(row.vkey) for row in meta.witnesses()]
+        return [key for row in meta.witnesses() if (key := _key_or_none(row.vkey))]
     except (IndelibleError, sqlite3.Error):
         return []
     finally:
         meta.close()
+
+
+def _key_or_none(vkey: str) -> VerifierKey | None:
+    try:
+        return VerifierKey.parse(vkey)
+    except ProofError:
+        return None
 
 
 def _content(path: Path) -> bytes | None:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+import msgspec
 
 from indelible import __version__
 from indelible.app.core import Core
+from indelible.app.full import last_full
 from indelible.base.clock import MICROS, rfc3339, wall_us
 from indelible.base.limits import RESERVED_BYTES
 from indelible.proof.keys import VerifierKey
 from indelible.proof.note import check, parse
 from indelible.server.rooms import Readiness, Status, WitnessView
+from indelible.store.meta import VerificationRow
+
+
+class _Account(msgspec.Struct):
+    events: int
 
 
 def folder_bytes(folder: Path) -> int:
@@ -19,8 +28,9 @@ def folder_bytes(folder: Path) -> int:
     total = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_file(follow_symlinks=False):
-                total += entry.stat(follow_symlinks=False).st_size
+            with suppress(FileNotFoundError):  # sealed away or merged since it was listed
+                if entry.is_file(follow_symlinks=False):
+                    total += entry.stat(follow_symlinks=False).st_size
     return total
 
 
@@ -64,9 +74,11 @@ def status(core: Core) -> Status:
         queued=core.sequencer.queued_events, witnesses=views,
         unwitnessed_events=size - covered if views else size,
         unwitnessed_seconds=core.unwitnessed_seconds(),
-        last_verification=_last_verification(core), bytes_by_kind=kinds, disk_free_bytes=free,
+        last_verification=_last_verification(core),
+        last_full_verification=last_full(core.meta, size), bytes_by_kind=kinds,
+        disk_free_bytes=free,
         disk_full_in_days=_full_in_days(core, free, sum(kinds.values())),
-        stopped=ledger.writer.stopped or core.sequencer.held or "", damage=tuple(core.damage),
+        stopped=ledger.writer.stopped or core.sequencer.held or "", damage=core.known_damage(),
         started=rfc3339(core.started_us), version=__version__,
     )
 
@@ -86,11 +98,19 @@ def _last_verification(core: Core) -> dict[str, str | int | float | bool | None]
     for run in core.meta.verifications():
         if run.finished_us is not None:
             return {
-                "verdict": run.verdict, "ok": run.ok, "events": run.done,
+                "verdict": run.verdict, "ok": run.ok, "events": _events(run),
                 "of": core.ledger.tree.size, "finished": rfc3339(run.finished_us),
                 "age_seconds": (wall_us() - run.finished_us) // MICROS, "cause": run.cause,
             }
     return None
+
+
+def _events(run: VerificationRow) -> int:
+    """How many events the run looked at: its account says; of one without, what it reached."""
+    try:
+        return msgspec.json.decode(run.report, type=_Account).events
+    except msgspec.MsgspecError:
+        return run.done
 
 
 def _full_in_days(core: Core, free: int, used: int) -> float | None:
@@ -106,7 +126,7 @@ def _full_in_days(core: Core, free: int, used: int) -> float | None:
 
 def readiness(core: Core) -> Readiness:
     """Ready while senders are served and nothing is known to be damaged."""
-    reasons = [*core.damage]
+    reasons = [*core.known_damage()]
     stopped = core.ledger.writer.stopped or core.sequencer.held
     if stopped and stopped not in reasons:
         reasons.append(stopped)

@@ -81,6 +81,7 @@ class _Note(Publisher):
 
     def __init__(self, place: Place, keys: LogKeys) -> None:
         self.origin, self.keys = place.settings.origin, keys
+        self._cosigned = None
         path = place.paths.checkpoint
         self.published = (Checkpoint(self.origin, 0, b""), b"")
         if path.exists():
@@ -96,7 +97,7 @@ class UnrecordedCore(Core):
         ledger = UnrecordedLedger(place)
         self.place = place
         self.ledger = ledger  # type: ignore[assignment]
-        self.meta = Meta(place.paths.meta, read_only=True)
+        self.meta = Meta(place.paths.meta, keyring=ledger.keyring, read_only=True)
         self.sequencer = _Sequencer()  # type: ignore[assignment]
         self.publisher = _Note(place, ledger.keys)
         self.prover = Prover(ledger.origin, ledger.tree, ledger.reader, self.publisher)

@@ -10,6 +10,7 @@ import msgspec
 
 from indelible.app.administration import verify
 from indelible.app.core import Core
+from indelible.app.full import keep_full
 from indelible.base.clock import MICROS, wall_us
 from indelible.base.limits import (
     VERIFY_PIECE_EVENTS,
@@ -22,11 +23,17 @@ _BEAT = "verification_beat"
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """Where the beat stands: the next index, and when this round and the last full one ended."""
+    """Where the beat stands: the next index, when this round began and the last one ended.
+
+    `end` is where this round ends: what is sealed meanwhile is looked at by `verify_new` and by the
+    next round, else a round would not end while more arrives than it can check.
+    """
 
     at: int = 0
     began_us: int = 0
     ended_us: int = 0
+    end: int = 0
+    verdict: str = ""  # of the first piece of this round that was not as signed
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -68,10 +75,17 @@ async def verify_on_beat(core: Core) -> None:
             if not stored:
                 core.meta.put(_BEAT, msgspec.json.encode(beat))
             return
-        beat = Beat(0, wall_us(), beat.ended_us)
+        beat = Beat(0, wall_us(), beat.ended_us, end)
+    end = min(end, beat.end or end)
     last = min(beat.at + VERIFY_PIECE_EVENTS, end) - 1
+    verdict = beat.verdict
     if last >= beat.at:
-        await _run(core, "beat", beat.at, last)
-    done = last + 1 >= end
-    beat = Beat(0, 0, wall_us()) if done else Beat(last + 1, beat.began_us, beat.ended_us)
+        outcome = await _run(core, "beat", beat.at, last)
+        verdict = verdict or ("" if outcome.ok else outcome.verdict)
+    if last + 1 >= end:
+        beat = Beat(0, 0, wall_us())
+        shown = verdict or "proven"
+        keep_full(core.meta, verdict=shown, ok=not verdict, events=end, cause="beat")
+    else:
+        beat = Beat(last + 1, beat.began_us, beat.ended_us, end, verdict)
     core.meta.put(_BEAT, msgspec.json.encode(beat))

@@ -58,10 +58,14 @@ class ColumnsMoved(msgspec.Struct, frozen=True, tag="columns"):
 
 
 class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
-    """Sealer to writer: damage was seen; the log must not be signed beyond what was checked."""
+    """Sealer to writer: damage was seen; the log must not be signed beyond what was checked.
+
+    `stops`: it is in what the writer has just written, so nothing more may be promised.
+    """
 
     code: str
     message: str
+    stops: bool = False
 
 
 class ChunkOf(msgspec.Struct, frozen=True, tag="chunk"):

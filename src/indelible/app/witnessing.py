@@ -37,7 +37,7 @@ from indelible.ledger.incoming import own_record
 from indelible.proof.checkpoint import Checkpoint, parse_head
 from indelible.proof.errors import ProofError
 from indelible.proof.keys import VerifierKey
-from indelible.proof.note import SignedNote, check, parse, serialise
+from indelible.proof.note import NoteSignature, SignedNote, check, parse, serialise
 from indelible.store.meta import WitnessRow
 
 _log = logging.getLogger(__name__)
@@ -59,13 +59,18 @@ async def ask_witnesses(core: Core) -> None:
     if submission.head.size == 0:
         return
     async with HttpTransport() as transport:
-        await asyncio.gather(*(ask_one(core, row, submission, transport) for row in rows))
+        asked = (ask_one(core, row, submission, transport) for row in rows)
+        lines = [line for line in await asyncio.gather(*asked) if line is not None]
+    if lines:
+        ours = parse(submission.note).signatures
+        keep = core.publisher.keep_cosigned
+        await _thread(core, keep, submission.text, (*ours, *lines))
 
 
 async def ask_one(
     core: Core, row: WitnessRow, submission: Submission, transport: Transport
-) -> None:
-    """Ask one witness and take note of its answer in `core.witnessed`."""
+) -> NoteSignature | None:
+    """Ask one witness, take note of its answer in `core.witnessed`; its line if it cosigned."""
     before = core.witnessed.get(row.name, _NOTHING)
     try:
         key = cosigner_key(row.vkey)
@@ -78,14 +83,15 @@ async def ask_one(
         )
         if isinstance(outcome, Cosigned):
             await _accept(core, row, key, submission, outcome)
-        else:
-            await _contradicted(core, row, key, outcome, transport)
+            return outcome.line
+        await _contradicted(core, row, key, outcome, transport)
     except (IndelibleError, OSError) as error:
         text = error.message if isinstance(error, IndelibleError) else str(error)
         if text != before.error:
             _log.warning("witness %s: %s", row.name, text)
         seen = core.witnessed.get(row.name, before)
         core.witnessed[row.name] = seen._replace(error=text)
+    return None
 
 
 async def _accept(

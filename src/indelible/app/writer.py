@@ -22,7 +22,8 @@ from indelible.base.limits import (
     CHECKPOINT_SECONDS,
     CLOCK_LOOK_SECONDS,
     IDLE_CHECKPOINT_SECONDS,
-    REFUSALS_SECONDS,
+    KEYS_LOOK_SECONDS,
+    STATEMENT_SECONDS,
     THREAD_SWITCH_SECONDS,
     VERIFY_BEAT_SECONDS,
     VERIFY_NEW_SECONDS,
@@ -52,8 +53,9 @@ async def run_writer(place: Place, run: Path) -> None:
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     tasks = [
         loop.create_task(publish(core, link)),
-        loop.create_task(every(REFUSALS_SECONDS, core.state_refusals)),
+        loop.create_task(every(STATEMENT_SECONDS, core.state_tally)),
         loop.create_task(every(CLOCK_LOOK_SECONDS, core.watch_clock)),
+        loop.create_task(every(KEYS_LOOK_SECONDS, core.retire_signing_keys)),
         loop.create_task(every(VERIFY_NEW_SECONDS, lambda: verify_new(core))),
         loop.create_task(every(VERIFY_BEAT_SECONDS, lambda: verify_on_beat(core))),
         loop.create_task(

@@ -30,6 +30,15 @@ class Refused(IndelibleError):
     remedy = "Correct what the message names."
 
 
+class Misused(IndelibleError):
+    """The command line cannot be understood."""
+
+    code = "usage"
+    status = 400
+    exit_code = EXIT_USAGE
+    remedy = "`indelible --help` lists the commands, `indelible COMMAND --help` its options."
+
+
 class Answered(IndelibleError):
     """An error that the server answered; `text` is the query whose character `position` names."""
 

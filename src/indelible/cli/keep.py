@@ -11,7 +11,7 @@ import msgspec
 
 from indelible.cli.options import FILE, FOLDER, Client, Output, data_required, plain, talks
 from indelible.cli.output import size_text
-from indelible.cli.progress import progress
+from indelible.cli.progress import followed, progress
 from indelible.cli.visible import visible
 
 
@@ -38,7 +38,7 @@ def seal(client: Client, out: Output) -> None:
       indelible seal
       indelible seal --data ledger
     """
-    with progress("sealing"):
+    with followed(client, "seal", "sealing"):
         raw = client.post("/v1/seal", endless=True)
     _account(out, raw, "Sealed.")
 
@@ -99,7 +99,7 @@ def backup(client: Client, out: Output, to: Path, keys_to: Path | None) -> None:
     asked = {"to": _on_server(client, to)}
     if keys_to is not None:
         asked["keys_to"] = _on_server(client, keys_to)
-    with progress("backing up", "bytes"):
+    with followed(client, "backup", "backing up", "bytes"):
         raw = client.post("/v1/backup", asked, endless=True)
 
     def show(made: BackupAnswer) -> None:
@@ -183,7 +183,8 @@ def rebuild(out: Output, data: Path, source: str) -> None:
     """
     from indelible.app import register_rebuild
 
-    report = register_rebuild(data, source)
+    with progress("reading the data") as advance:
+        report = register_rebuild(data, source, progress=advance)
     _account(out, msgspec.json.encode(report), "The register is rebuilt.")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -83,8 +84,10 @@ class Commands(click.Group):
         except IndelibleError as error:
             from indelible.cli.output import print_error
 
-            print_error(error, json="--json" in self._said)
+            print_error(error, json=self._json)
             ctx.exit(error.exit_code)
+        except click.ClickException as error:
+            self._misused(ctx, error)
         except BrokenPipeError:
             # The reader of our output has gone (`indelible search ... | head`): not an error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,14 +100,29 @@ class Commands(click.Group):
                 f"{named}{error.strerror or error}", code="system",
                 remedy="The operating system refused it; mend the named cause and try again.",
             )
-            print_error(failed, json="--json" in self._said)
+            print_error(failed, json=self._json)
             ctx.exit(EXIT_ERROR)
 
-    _said: tuple[str, ...] = ()
+    _json = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        self._said = tuple(args)
-        return super().parse_args(ctx, args)
+        self._json = "--json" in itertools.takewhile(lambda word: word != "--", args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.ClickException as error:
+            self._misused(ctx, error)
+
+    def _misused(self, ctx: click.Context, error: click.ClickException) -> NoReturn:
+        """A command line that cannot be understood: click's own words, or the one document."""
+        if not self._json:
+            raise error
+        from indelible.cli.failures import Misused
+        from indelible.cli.output import print_error
+
+        where = error.ctx if isinstance(error, click.UsageError) and error.ctx else ctx
+        remedy = f"`{where.command_path} --help` says how it is written."
+        print_error(Misused(error.format_message(), remedy=remedy), json=True)
+        ctx.exit(error.exit_code)
 
 
 EPILOG = """\b
@@ -124,7 +142,8 @@ First steps:
 
 
 @click.command(
-    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+    "indelible", cls=Commands, epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="indelible")
 def cli() -> None:

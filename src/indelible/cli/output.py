@@ -16,7 +16,7 @@ import msgspec
 
 from indelible.base.errors import IndelibleError
 from indelible.cli.failures import as_json, as_text
-from indelible.cli.visible import cut, pad, visible, visible_json, width
+from indelible.cli.visible import cut, cut_middle, pad, visible, visible_json, width
 
 T = TypeVar("T")
 _GAP = "  "
@@ -90,14 +90,21 @@ class Output:
     def table(
         self, head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (),
         colors: Callable[[int, str], str | None] = lambda _column, _cell: None,
+        middle: Sequence[int] = (),
     ) -> None:
-        """An aligned table; cells are made visible; `right` names columns aligned to the right."""
+        """An aligned table; cells are made visible; `right` names columns aligned to the right.
+
+        Where the terminal is too narrow, cells lose their ends, those of `middle` their middles.
+        """
         cells = [[visible(cell) for cell in row] for row in rows]
         widths = [max(map(width, column)) for column in zip(head, *cells, strict=True)]
         _fit(widths, self.columns())
         self.say(self.paint(_line(head, widths, right), None, bold=True))
         for row in cells:
-            shown = [cut(cell, wide) for cell, wide in zip(row, widths, strict=True)]
+            shown = [
+                (cut_middle if at in middle else cut)(cell, widths[at])
+                for at, cell in enumerate(row)
+            ]
             painted = _aligned(shown, widths, right)
             for at, cell in enumerate(row):
                 painted[at] = self.paint(painted[at], colors(at, cell))

@@ -130,14 +130,15 @@ def tlog(client: Client, out: Output, directory: Path) -> None:
     tile/entries/..., vkey and vkey.mldsa44. It holds no event and may be published.
 
     Run it again to bring DIR up to date: whole tiles that are there are not fetched again, and the
-    checkpoint is replaced last.
+    checkpoint is replaced last. Where witnesses cosign the log it ends at the newest checkpoint
+    that one of them cosigned, which is seconds old.
 
     \b
     Examples:
       indelible export tlog log
       indelible-verify log log --key log/vkey --key log/vkey.mldsa44
     """
-    checkpoint = client.get("/v1/checkpoint")
+    checkpoint = client.get("/v1/checkpoint", {"cosigned": "1"})
     head, _ = parse_head(checkpoint.split(b"\n\n")[0].decode("utf-8", "replace") + "\n")
     keys = decode(client.get("/v1/keys"), KeysAnswer)
     directory.mkdir(parents=True, exist_ok=True)
@@ -207,8 +208,15 @@ def events(
             raise click.UsageError("--json prints a summary: name the file with -o FILE.")
         if form == "parquet" and sys.stdout.isatty():
             raise click.UsageError("parquet is not for a terminal: name the file with -o FILE.")
-        with client.stream("GET", "/v1/export", params) as chunks:
-            _to_stdout(chunks)
+        if sys.stdout.isatty():
+            with client.stream("GET", "/v1/export", params) as chunks:
+                _to_terminal(chunks)
+            return
+        with progress("exporting", "bytes") as advance:
+            with client.stream("GET", "/v1/export", params) as chunks:
+                for chunk in _counted(chunks, advance):
+                    sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
         return
     if output.exists() and not force:
         raise Refused(f"{output} is there already", remedy=_NO_OVERWRITE)
@@ -221,14 +229,8 @@ def events(
     )
 
 
-def _to_stdout(chunks: Iterator[bytes]) -> None:
-    """Bytes as they are into a file or pipe; made harmless first on a terminal."""
-    if not sys.stdout.isatty():
-        stdout = sys.stdout.buffer
-        for chunk in chunks:
-            stdout.write(chunk)
-        stdout.flush()
-        return
+def _to_terminal(chunks: Iterator[bytes]) -> None:
+    """Lines made harmless; a bar between them would only tear them apart."""
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")

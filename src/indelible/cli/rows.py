@@ -15,6 +15,7 @@ IN_ROW = (
     "actor.name", "target.type", "target", "target.name", "ip", "source", "tenant", "severity",
 )
 """Columns that every row carries; others are asked for by name."""
+_OTHERS = 3  # targets beside the one whose history it is, in a line
 _VALUE_CHARS = 200  # of one before or after value in a line
 
 
@@ -67,8 +68,10 @@ def table(out: Output, rows: list[Row], columns: tuple[str, ...]) -> None:
         return f"{text} [{', '.join(row.flags)}]" if name == "outcome" and row.flags else text
 
     right = [at for at, name in enumerate(columns) if name == "index"]
+    middle = [at for at, name in enumerate(columns) if name.startswith("target")]
     heads = tuple("TIME (UTC)" if name == "time" else name.upper() for name in columns)
-    out.table(heads, [[cell(row, name) for name in columns] for row in rows], right, colors)
+    cells = [[cell(row, name) for name in columns] for row in rows]
+    out.table(heads, cells, right, colors, middle)
 
 
 def timeline(out: Output, entries: list[TimelineEntry]) -> None:
@@ -95,11 +98,13 @@ def timeline(out: Output, entries: list[TimelineEntry]) -> None:
 
 
 def history(out: Output, entries: list[HistoryEntry]) -> None:
-    """A history: each event, and under it what it changed, before and after."""
+    """A history: each event with what else it touched; under it what changed, before and after."""
     for entry in entries:
         row = entry.event
         did = f"{visible(row.action)} by {visible(actor_text(row))}"
         line = f"{visible(time_text(row.time))}  {did}"
+        if others := _others_text(entry):
+            line += f", with {visible(others)}"
         if row.outcome not in ("success", ""):
             line += "  " + out.paint(visible(row.outcome), OUTCOME_COLORS.get(row.outcome))
         if not entry.applied and entry.changes:
@@ -108,6 +113,16 @@ def history(out: Output, entries: list[HistoryEntry]) -> None:
         for change in entry.changes:
             for text, color in change_lines(change):
                 out.say(out.paint(f"    {text}", color if entry.applied else "bright_black"))
+
+
+def _others_text(entry: HistoryEntry) -> str:
+    """The first of the other targets, and how many more."""
+    shown = [
+        f"{one.type} {one.id}" + (f" ({one.name})" if one.name not in ("", one.id) else "")
+        for one in entry.others[:_OTHERS]
+    ]
+    more = entry.event.targets - 1 - len(shown)
+    return ", ".join(shown) + (f" +{more}" if shown and more > 0 else "")
 
 
 def change_lines(change: HistoryChange) -> list[tuple[str, str | None]]:

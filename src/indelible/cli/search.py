@@ -15,7 +15,7 @@ from indelible.cli import rows
 from indelible.cli.client import Params, path_of
 from indelible.cli.options import Client, Output, talks
 from indelible.cli.output import OUTCOME_COLORS, count_text, decode
-from indelible.cli.visible import visible
+from indelible.cli.visible import visible, visible_json
 from indelible.event.model import StoredEvent
 from indelible.query.model import HistoryAnswer, SearchPage, TimelineAnswer
 
@@ -140,7 +140,11 @@ def show(client: Client, out: Output, index: int, body_only: bool) -> None:
 
     raw = client.get(path_of("v1", "events", index))
     if body_only and not out.json:
-        sys.stdout.buffer.write(decode(raw, ShownEvent).body.encode())
+        body = decode(raw, ShownEvent).body.encode()
+        if sys.stdout.isatty():  # exact for files and pipes; nothing may act on a terminal
+            click.echo(visible_json(body))
+        else:
+            sys.stdout.buffer.write(body)
         return
     out.answer(raw, ShownEvent, lambda shown: show_event(out, shown))
 
@@ -182,6 +186,8 @@ def history(
              for name, value in last.state.items()],
             indent="  ",
         )
+        if not last.state:
+            out.say("  nothing is known: no change of it was recorded up to then")
     _end(out, len(entries), last, sum(p.took_ms for _, p in pages))
 
 

@@ -12,7 +12,7 @@ from indelible.server.rooms import Status
 
 
 @click.command()
-@talks()
+@talks(reading=True)
 def status(client: Client, out: Output) -> None:
     """How the ledger is: size, root, last checkpoint, witnesses, last verification, bytes, disk.
 
@@ -23,6 +23,7 @@ def status(client: Client, out: Output) -> None:
       indelible status
       indelible status --json | jq .size
       indelible status --data ledger
+      indelible status --data /media/cdrom/ledger --unrecorded
     """
     found = out.answer(client.get("/v1/status"), Status, lambda s: _show(out, s))
     if found.damage:
@@ -39,7 +40,8 @@ def _show(out: Output, s: Status) -> None:
         ("sealed", f"{s.sealed_size:,}"),
         ("unsealed", f"{s.unsealed:,}"),
         ("unwitnessed", _unwitnessed(s)),
-        ("last verification", _verification(s)),
+        ("last full verification", _verification(s.last_full_verification)),
+        ("last verification", _verification(s.last_verification)),
         ("disk", _disk(s)),
         ("running since", visible(s.started)),
         ("version", visible(s.version)),
@@ -70,14 +72,13 @@ def _unwitnessed(s: Status) -> str:
     return f"the last {events}, {age}"
 
 
-def _verification(s: Status) -> str:
-    if not s.last_verification:
+def _verification(run: dict[str, str | int | float | bool | None] | None) -> str:
+    if not run:
         return "none yet"
-    return ", ".join(
-        f"{visible(name)} {visible(str(value))}"
-        for name, value in s.last_verification.items()
-        if value is not None
-    )
+    verdict, cause = visible(str(run.get("verdict"))), visible(str(run.get("cause")))
+    events, of = int(run.get("events") or 0), int(run.get("of") or 0)
+    age = age_text(float(run.get("age_seconds") or 0))
+    return f"{verdict}, {events:,} of {of:,} events, {age} ago ({cause})"
 
 
 def _disk(s: Status) -> str:

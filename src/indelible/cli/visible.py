@@ -57,6 +57,15 @@ def cut(text: str, columns: int) -> str:
     return kept + "…"
 
 
+def cut_middle(text: str, columns: int) -> str:
+    """The same with the ellipsis in the middle: names often differ at their ends."""
+    if width(text) <= columns:
+        return text
+    head = cut(text, columns // 2 + 1)
+    tail = cut(text[::-1], columns - width(head) + 1)[:-1][::-1]
+    return head + tail
+
+
 def pad(text: str, columns: int) -> str:
     """`text` filled with spaces to `columns`."""
     return text + " " * (columns - width(text))

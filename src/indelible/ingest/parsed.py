@@ -18,10 +18,10 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event, encoded once: these bytes begin its body.
 
     `content` is the encoded `event.model.Event` (`{...}`, no byte 0x0A, no insignificant white
-    space, at most `limits.BODY_BYTES` less 4,096). `idempotent` is what the same id is compared
-    by: `content` for native input, the message as received for foreign formats. `time_us` is the
-    event's own time in microseconds since 1970 UTC, None when it gave none. `line` is the
-    position in the request, from 1: the line for NDJSON, the element for an array.
+    space, at most `limits.BODY_BYTES` less `limits.ADDED_BYTES`). `idempotent` is what the same id
+    is compared by: `content` for native input, the message as received for foreign formats.
+    `time_us` is the event's own time in microseconds since 1970 UTC, None when it gave none.
+    `line` is the position in the request, from 1: the line for NDJSON, the element for an array.
     """
 
     content: bytes

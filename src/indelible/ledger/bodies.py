@@ -246,27 +246,42 @@ class BodyCheck:
         self._check_levels()
 
     def _check_levels(self) -> None:
-        """Stored tile hashes above level 1 must follow from those of level 1."""
+        """Stored tile hashes above level 1 must follow from those of level 1.
+
+        From those stored there or from those of the events: where level 1 itself is damaged, what
+        lies above it is not blamed for that.
+        """
         full = self._out.sealed // TILE_EVENTS
-        if len(self._out.level1) != full * H:
-            return
-        below, width = self._out.level1, TILE_EVENTS
+        views = {b"".join(self._out.hashes[:full]), self._out.level1}
+        views = {view for view in views if len(view) == full * H}
+        width = TILE_EVENTS
         for level in range(2, MAX_LEVEL + 1):
             width *= TILE_EVENTS
-            count = len(below) // H // TILE_EVENTS
+            views = {_above(view) for view in views}
+            count = full // (width // TILE_EVENTS)
             if not count:
                 return
-            due = [
-                subtree_root(below[at * TILE_EVENTS * H : (at + 1) * TILE_EVENTS * H])
-                for at in range(count)
-            ]
             try:
                 with (self._paths.tiles / str(level)).open("rb") as file:
                     stored = file.read(count * H)
             except OSError:
                 stored = b""
-            for at, value in enumerate(due):
-                if stored[at * H : at * H + H] != value:
-                    text = f"tiles/{level} does not follow from tiles/1 at {at}"
+            have = len(stored) // H
+            if have < count:
+                text = f"tiles/{level} holds {have} hashes, {count} are due"
+                self._about_tiles(have, count, width, text)
+            for at in range(have):
+                due = {view[at * H : at * H + H] for view in views} - {bytes(H)}
+                if due and stored[at * H : at * H + H] not in due:
+                    text = f"tiles/{level} does not follow from tiles/1 at {at}: no event is blamed"
                     self._about_tiles(at, at + 1, width, text)
-            below = b"".join(due)
+
+
+def _above(hashes: bytes) -> bytes:
+    """The hashes one level up; zeros for one of which a hash below is not known (zeros too)."""
+    out = []
+    for at in range(0, len(hashes) - TILE_EVENTS * H + 1, TILE_EVENTS * H):
+        part = hashes[at : at + TILE_EVENTS * H]
+        unknown = any(part[low : low + H] == bytes(H) for low in range(0, len(part), H))
+        out.append(bytes(H) if unknown else subtree_root(part))
+    return b"".join(out)

@@ -18,6 +18,7 @@ from indelible.base.errors import EXIT_DAMAGED, EXIT_OK
 from indelible.base.files import TEMPORARY
 from indelible.base.limits import FILE_CHUNK_BYTES, TILE_EVENTS
 from indelible.ledger.bodies import Bodies, BodyCheck
+from indelible.ledger.fsck_tables import strange_tables
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.scan import BROKEN, Finding, describe, key_of
 from indelible.ledger.scan_tail import TORN
@@ -108,7 +109,7 @@ def _placed(problem: FsckProblem) -> str:
 
 
 def database(problems: Problems, area: str, path: Path, remedy: str) -> bool:
-    """SQLite's own check of one database; False when it is not sound."""
+    """SQLite's own check of one database, and its tables; False when it is not sound."""
     if not path.is_file():
         problems.add(area, path.name, "is missing", remedy)
         return False
@@ -116,6 +117,7 @@ def database(problems: Problems, area: str, path: Path, remedy: str) -> bool:
         link = connect(path, read_only=True)
         try:
             rows = link.execute("PRAGMA integrity_check").fetchall()
+            rows += [(text,) for text in strange_tables(link, area)]
         finally:
             link.close()
     except sqlite3.Error as error:
@@ -137,6 +139,7 @@ class LedgerFsck:
         self.rows: list[SegmentRow] = []
         self.columns: list[ColumnsRow] = []
         self._obsolete: set[str] = set()
+        self._found: set[str] = set()
         self.bodies = Bodies()
 
     def run(self, top: int, advance: Callable[[int, int], None]) -> None:
@@ -147,28 +150,38 @@ class LedgerFsck:
         for row in self.rows:
             self._segment(row)
         for column in self.columns:
-            self._file("columns", self._paths.columns / column.file, column, REINDEX)
+            if self._file("columns", self._paths.columns / column.file, column, REINDEX):
+                self._column_key(column)
         self._recompute(top, advance)
 
     # --- manifest and names
 
     def _read_manifest(self, sound: bool) -> None:
         segments = Segments(self._paths, self._origin, self._keyring)
-        self.rows = segments.rows
+        self.rows, self._found = segments.rows, segments.found
         if segments.trouble and sound:
             self.problems.add("manifest", "manifest.sqlite", segments.trouble, START)
+        for text in segments.astray:
+            self.problems.add("manifest", "manifest.sqlite", text, START)
         if segments.trouble:
             return
         try:
             manifest = Manifest(self._paths.manifest, read_only=True)
             try:
                 self.columns = manifest.columns()
-                self._obsolete = {file for file, _ in manifest.obsolete(1 << 62)}
+                obsolete = manifest.obsolete(1 << 62)
             finally:
                 manifest.close()
         except BROKEN as error:
             self.problems.add("manifest", "manifest.sqlite", str(error), REINDEX)
             return
+        self._obsolete = {file for file, _ in obsolete}
+        used = {part for row in self.columns for part in (row.file, row.key)}
+        used |= {row.key for row in self.rows}
+        for file, key in obsolete:
+            if used & {file, key} or Path(file).name != file:
+                text = f"it calls {file} replaced: that file, or the key named there, is in use"
+                self.problems.add("manifest", "manifest.sqlite", text, START)
         sealed = self.rows[-1].end if self.rows else 0
         end = self.columns[-1].end if self.columns else 0
         if end != sealed:
@@ -212,7 +225,7 @@ class LedgerFsck:
 
     def _segment(self, row: SegmentRow) -> None:
         path = self._paths.evidence / row.file
-        if not self._file("evidence", path, row, BACKUP):
+        if row.file in self._found or not self._file("evidence", path, row, BACKUP):
             return
         try:
             reader = EvidenceReader(path, self._origin, key_of(self._keyring, row.key), 1)
@@ -253,6 +266,13 @@ class LedgerFsck:
             self.problems.add(area, row.file, text, remedy, first, last)
         return True
 
+    def _column_key(self, row: ColumnsRow) -> None:
+        try:
+            key_of(self._keyring, row.key)
+        except BROKEN as error:
+            text, last = describe(error, row.file), row.end - 1
+            self.problems.add("keyring", row.file, text, KEYS, row.first, last)
+
     # --- evidence, journals, tiles
 
     def _recompute(self, top: int, advance: Callable[[int, int], None]) -> None:
@@ -272,10 +292,9 @@ class LedgerFsck:
         if top > self.bodies.size and not any(f.last >= top - 1 for f in self.bodies.findings):
             text = f"the data end at {self.bodies.size}, a checkpoint is of {top} entries"
             self.problems.add("journal", "", text, BACKUP, self.bodies.size, top - 1)
-        for tile in self.bodies.mismatched:
-            first = tile * TILE_EVENTS
+        for low, high in _runs(self.bodies.mismatched):
             text = "the stored tile hash is not that of the events"
-            last = first + TILE_EVENTS - 1
+            first, last = low * TILE_EVENTS, (high + 1) * TILE_EVENTS - 1
             self.problems.add("tiles", "tiles/1", text, REINDEX, first, last)
         self._roots()
 
@@ -302,6 +321,15 @@ class LedgerFsck:
                 text = f"{row.file}: its events do not give the leaves_root of the manifest"
                 area, last = "evidence", row.end - 1
                 self.problems.add(area, row.file, text, BACKUP, row.first, last)
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as runs of neighbours, both ends included."""
+    out: list[tuple[int, int]] = []
+    for number in numbers:
+        low = out.pop()[0] if out and out[-1][1] == number - 1 else number
+        out.append((low, number))
+    return out
 
 
 def _sha256(path: Path) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from indelible.base.errors import Damaged
 from indelible.base.limits import FSCK_SHOWN, FSCK_STEP_EVENTS
 from indelible.ledger.fsck import BACKUP, KEYS, REINDEX, Problems
+from indelible.ledger.fsck_sources import SourceRecords
 from indelible.ledger.journal import MARK, journal_files
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.reader import LedgerReader
@@ -16,8 +19,9 @@ from indelible.ledger.reindex import id_record
 from indelible.ledger.scan import BROKEN, describe
 from indelible.ledger.scan_journal import JournalScan
 from indelible.ledger.seal import column_file_of
-from indelible.ledger.seen import Fingerprints, Seen, differences
+from indelible.ledger.seen import Fingerprints, Seen, differences, open_runs
 from indelible.ledger.seen import problems as index_problems
+from indelible.ledger.seen_run import run_path
 from indelible.store.column_file import read_column_tables
 from indelible.store.columns import table_of
 from indelible.store.evidence import Frame
@@ -32,6 +36,7 @@ class DerivedFsck:
         self, paths: LedgerPaths, origin: str, keyring: Keyring, problems: Problems
     ) -> None:
         self._paths, self._origin, self._keyring, self.problems = paths, origin, keyring, problems
+        self.records = SourceRecords()
 
     def ids(self, rows: list[SegmentRow]) -> None:
         """The id index: sound in itself, and what evidence says it must hold."""
@@ -39,12 +44,13 @@ class DerivedFsck:
         folder = self._paths.ids
         try:
             secret = self._keyring.newest(SEEN)
-            found = list(index_problems(folder, secret, sealed))
+            found = _misnamed(folder, secret) or list(index_problems(folder, secret, sealed))
         except BROKEN as error:
             self.problems.add("ids", "", describe(error, "ids"), KEYS)
             return
         for text in found:
             self.problems.add("ids", "", text, REINDEX)
+        self.records.sealed_read = not rows
         if found or not rows:
             return
         seen = Seen(folder, secret)
@@ -66,12 +72,14 @@ class DerivedFsck:
             if bodies is None:
                 unread = True
                 continue
+            self.records.look(first, bodies, sealed=True)
             made_of = (id_record(seen, index, body) for index, body in enumerate(bodies, first))
             records = [made for made in made_of if made is not None]
             self._with_id += len(records)
             yield from differences(seen, records)
         if unread:
             self._with_id = seen.stored
+        self.records.sealed_read = not unread
 
     def _spans(self, first: int, end: int) -> Iterator[tuple[int, list[bytes] | None]]:
         """Bodies of [first, end) frame by frame; None for a frame that does not read."""
@@ -105,9 +113,11 @@ class DerivedFsck:
             try:
                 scan = JournalScan(path, self._origin, self._keyring)
             except BROKEN:
+                self.records.journals_read = False
                 continue  # named already
             try:
                 for one in scan.records():
+                    self.records.look(one.first, one.bodies, sealed=False)
                     for index, body in enumerate(one.bodies, one.first):
                         at = (index - one.first) * MARK
                         due = id_record(prints, index, body)
@@ -154,6 +164,18 @@ class DerivedFsck:
         extra = told.rest(row.first, row.end)
         if extra:
             yield Wrong(extra, f"the column file has a row {extra} that no event is behind")
+
+
+def _misnamed(folder: Path, secret: bytes) -> list[str]:
+    """Runs under another's name: those of the indexes that the name tells are then missing."""
+    try:
+        runs = open_runs(folder, secret)
+    except Damaged:
+        return []  # `problems` tells why
+    return [
+        f"{run.path.name} holds the ids of {run.header.first}..{run.header.end - 1}"
+        for run in runs if run.path != run_path(folder, run.header.first, run.header.end)
+    ]
 
 
 class Wrong(NamedTuple):

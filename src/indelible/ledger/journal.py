@@ -27,7 +27,7 @@ from typing import BinaryIO, NamedTuple
 from indelible.base.errors import Damaged, DiskFull, LedgerStopped
 from indelible.base.files import fsync_folder
 from indelible.base.invariant import invariant
-from indelible.base.limits import BATCH_BYTES
+from indelible.base.limits import BATCH_BYTES, HOLE_EVENTS
 from indelible.base.random import random_id
 from indelible.store.keyring import JOURNAL, SALT, Keyring
 from indelible.store.records import TAG, Header, RecordCipher, read_header
@@ -130,9 +130,11 @@ class JournalWriter:
         try:
             self._put(header)
             fsync_folder(folder)
-        except BaseException:
+        except BaseException as error:
             os.close(self._handle)
             self.path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _trouble(error, self.path) from error
             raise
 
     def _put(self, content: bytes) -> None:
@@ -158,9 +160,7 @@ class JournalWriter:
             self._put(b"".join((head, crc.to_bytes(4, "big"), sealed)))
         except OSError as error:
             self._failed = error.strerror or str(error)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(f"the disk of {self.path.parent} is full") from error
-            raise LedgerStopped(f"{self.path}: {self._failed}") from error
+            raise _trouble(error, self.path) from error
         self._number += 1
         self.next += len(bodies)
 
@@ -170,12 +170,22 @@ class JournalWriter:
         return self._failed is not None
 
     def close(self) -> None:
-        """Write the closing record (unless the file failed) and close."""
+        """Write the closing record (unless the file failed) and close; again, it does nothing."""
+        if self._handle < 0:
+            return
         try:
             if self._failed is None:
                 self.append([], b"", last=True)
         finally:
-            os.close(self._handle)
+            handle, self._handle = self._handle, -1
+            os.close(handle)
+
+
+def _trouble(error: OSError, path: Path) -> DiskFull | LedgerStopped:
+    """An error of the disk under a journal file, in words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"the disk of {path.parent} is full")
+    return LedgerStopped(f"{path}: {error.strerror or error}")
 
 
 class JournalReader:
@@ -261,17 +271,30 @@ class JournalReader:
         return None
 
     def whole_record_after(self, offset: int) -> bool:
-        """Whether any whole record begins after `offset`: then a break there is not a torn tail."""
+        """Whether any whole record begins after `offset`: then a break there is not a torn tail.
+
+        Looked for by the upper bytes of an index that can be due: at every byte of a torn batch
+        something could be a length, and hashing for each would take minutes.
+        """
         size = os.fstat(self._file.fileno()).st_size
         content = os.pread(self._file.fileno(), min(size - offset, 2 * _MAX_RECORD), offset)
-        for at in range(1, len(content) - 15):
-            length, first, crc = _HEAD.unpack_from(content, at)
-            if not TAG <= length <= len(content) - at - 16 or first < self.next:
-                continue
-            body = content[at + 16 : at + 16 + length]
-            if zlib.crc32(body, zlib.crc32(content[at : at + 12])) == crc:
-                return True
+        due = (self.next, self.next + HOLE_EVENTS)
+        for upper in {(index >> 24).to_bytes(5, "big") for index in due}:
+            at = content.find(upper, 5)
+            while at >= 0:
+                if self._whole(content, at - 4):
+                    return True
+                at = content.find(upper, at + 1)
         return False
+
+    def _whole(self, content: bytes, at: int) -> bool:
+        if len(content) - at < 16:
+            return False
+        length, first, crc = _HEAD.unpack_from(content, at)
+        if not TAG <= length <= len(content) - at - 16 or first < self.next:
+            return False
+        body = content[at + 16 : at + 16 + length]
+        return bool(zlib.crc32(body, zlib.crc32(content[at : at + 12])) == crc)
 
     def close(self) -> None:
         """Close the file."""

@@ -6,6 +6,11 @@ runs in the sealer process; in the local mode of the command line in the same on
 
 from __future__ import annotations
 
+import fcntl
+import os
+from typing import BinaryIO
+
+from indelible.base.errors import FolderInUse
 from indelible.base.limits import COMPACT_EVENTS, SEGMENT_BYTES, SEGMENT_EVENTS
 from indelible.ledger.compact import OBSOLETE_US, compact_once, remove_obsolete
 from indelible.ledger.incoming import Durable
@@ -14,10 +19,27 @@ from indelible.ledger.reader import LedgerReader
 from indelible.ledger.seal import Sealer, Segment, sweep_unnamed, take_segment
 from indelible.ledger.seen import compact as compact_ids
 from indelible.ledger.seen import sweep as sweep_ids
+from indelible.ledger.seen import sweep_unsealed
 from indelible.ledger.tail import Chunk, Tail
 from indelible.ledger.tree_state import LogTree
 from indelible.store.keyring import SEEN, Keyring
 from indelible.store.manifest import ColumnsRow, Manifest, SegmentRow
+
+
+def sealing_turn(paths: LedgerPaths) -> BinaryIO:
+    """Be the only process that seals: until the file is closed or this process ends.
+
+    To be taken before there is a `Keeper`; raises `FolderInUse`. The folder's lock is the writer's:
+    a sealer whose writer was killed may be in the midst of a segment, and what the next one sweeps
+    as nobody's would be what the first is about to name.
+    """
+    file = os.fdopen(os.open(paths.sealing, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise FolderInUse(f"an earlier sealer of {paths.data} has not ended yet") from error
+    return file
 
 
 class Keeper:
@@ -29,6 +51,7 @@ class Keeper:
     ) -> None:
         self.paths, self.origin, self.keyring, self.manifest = paths, origin, keyring, manifest
         sweep_unnamed(paths, manifest, keyring)
+        sweep_unsealed(paths.ids, manifest.sealed_end())
         remove_obsolete(paths, keyring, manifest, grace_us=0)
         tree = LogTree(reader.tile_leaves)
         tree.load(paths.tiles, reader.sealed_end)

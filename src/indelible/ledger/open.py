@@ -37,7 +37,7 @@ from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.publish import LogKeys, Publisher, check_note
 from indelible.ledger.reader import LedgerReader
 from indelible.ledger.register import Register
-from indelible.ledger.seen import Seen
+from indelible.ledger.seen import Seen, sweep_unsealed
 from indelible.ledger.tree_state import LogTree
 from indelible.ledger.writer import Writer
 from indelible.store.keyring import SEEN, Keyring
@@ -108,7 +108,9 @@ class Ledger:
                 f"the id index ends at {seen.sealed_end}, evidence at {self.reader.sealed_end}",
                 remedy="Run `indelible reindex --data DIR`: it is made again from evidence.",
             )
-        self._mends: list[Callable[[], object]] = []
+        self._mends: list[Callable[[], object]] = [
+            partial(sweep_unsealed, paths.ids, self.reader.sealed_end), seen.reload
+        ]
         self.recovered = self._replay(seen)
         self._compare_with_register()
         self.keys = LogKeys(self.origin, self.keyring)

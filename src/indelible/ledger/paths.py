@@ -13,6 +13,7 @@ class LedgerPaths:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.lock = data / "lock"
+        self.sealing = data / "sealing"
         self.root = data / "ledger"
         self.journal = self.root / "journal"
         self.evidence = self.root / "evidence"

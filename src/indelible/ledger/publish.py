@@ -8,6 +8,7 @@ data: the next start signs again at that size or later.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from indelible.base.clock import MICROS
@@ -73,9 +74,8 @@ class Publisher:
         self._register, self._fence = register, fence
         self.register_size = register.read().size
         self.published: tuple[Checkpoint, bytes] = (Checkpoint(origin, 0, b""), b"")
-        if paths.checkpoint.exists():
-            note = paths.checkpoint.read_bytes()
-            self.published = (parse_head(parse(note).text)[0], note)
+        self.published = _stored(paths.checkpoint) or self.published
+        self._cosigned = _stored(self._path_cosigned)
 
     @property
     def head(self) -> Checkpoint:
@@ -92,6 +92,29 @@ class Publisher:
         """The last published size."""
         return self.head.size
 
+    @property
+    def _path_cosigned(self) -> Path:
+        return self._paths.checkpoints / "cosigned-newest"
+
+    def shown(self, index: int, root: Callable[[int], bytes]) -> tuple[Checkpoint, bytes]:
+        """The note to prove the event at `index` with: the newest that a witness cosigned.
+
+        Where that does not reach so far, or `root` (by size) says that it is not of this history,
+        it is the newest of all, which may be a second old and seen by no witness.
+        """
+        head, note = self.published
+        if self._cosigned is not None and index < self._cosigned[0].size <= head.size:
+            found, cosigned = self._cosigned
+            if root(found.size) == found.root:
+                return found, cosigned
+        return head, note
+
+    def keep_cosigned(self, text: str, lines: Sequence[NoteSignature]) -> None:
+        """Keep the note that `shown` gives from now on: `lines` are the log's and witnesses'."""
+        note = serialise(SignedNote(text, tuple(lines)))
+        write_durably(self._path_cosigned, note)
+        self._cosigned = (parse_head(text)[0], note)
+
     def publish(self, size: int, root: bytes, now_us: int) -> bytes:
         """Sign (size, root), which the caller has re-read from disk; blocks for the disk."""
         invariant(size >= self.head.size, "a checkpoint must not shrink the log")
@@ -100,6 +123,8 @@ class Publisher:
         if size > self.register_size:
             self._register.advance(self._fence, self.register_size, size, root)
             self.register_size = size
+        else:  # a sign of life is this writer's to give only as long as there is no other
+            self._register.must_stand(self._fence, self.register_size)
         head = Checkpoint(self.origin, size, root)
         note = self.keys.sign(head, now_us // MICROS)
         write_durably(self._paths.checkpoint, note)
@@ -122,6 +147,13 @@ class Publisher:
         """Keep the newest checkpoint for ever under its size."""
         if self.note:
             write_durably(self._paths.checkpoints / f"{self.head.size:020d}", self.note)
+
+
+def _stored(path: Path) -> tuple[Checkpoint, bytes] | None:
+    if not path.exists():
+        return None
+    note = path.read_bytes()
+    return parse_head(parse(note).text)[0], note
 
 
 def check_note(

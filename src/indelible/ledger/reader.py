@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from indelible.base.errors import Damaged, NotFound
+from indelible.base.errors import Damaged, KeyMissing, NotFound
 from indelible.base.limits import OPEN_SEGMENTS, TILE_EVENTS, TILES_KEPT
 from indelible.ledger.journal import Batch, JournalReader, TornTail, first_of, journal_files
 from indelible.ledger.kernel import SaltStream, entry_of, head_of, heads_of, leaves_of
@@ -79,7 +79,7 @@ class LedgerReader:
                     ) from error
                 self._open[row.file] = found
                 while len(self._open) > OPEN_SEGMENTS:
-                    self._open.popitem(last=False)[1].close()
+                    self._open.popitem(last=False)  # it closes with the last thread that reads it
             self._open.move_to_end(row.file)
             return found
 
@@ -127,6 +127,10 @@ class LedgerReader:
                 reader = JournalReader(path, self.origin, self._keyring)
             except FileNotFoundError:
                 continue
+            except KeyMissing:
+                if path.exists():
+                    raise
+                continue  # sealed away: the file goes, then its key
             try:
                 stream = self.salt_stream(reader.header.salt_key)
                 for index in here:
@@ -141,7 +145,23 @@ class LedgerReader:
         return found
 
     def spans(self, first: int, end: int) -> Iterator[tuple[int, list[bytes], bytes]]:
-        """(first index, bodies, salts) of consecutive pieces that cover [first, end)."""
+        """(first index, bodies, salts) of consecutive pieces that cover [first, end).
+
+        A seal beside it only changes where the next piece is read.
+        """
+        while first < end:
+            low = first
+            sealed = first < self.sealed_end
+            pieces = self._sealed(first, end) if sealed else self._unsealed(first, end)
+            for start, bodies, salts in pieces:
+                yield start, bodies, salts
+                first = start + len(bodies)
+            if first == low:
+                self.refresh()
+                if first >= self.sealed_end:
+                    raise NotFound(f"there is no event {first}")
+
+    def _sealed(self, first: int, end: int) -> Iterator[tuple[int, list[bytes], bytes]]:
         while first < end and first < self.sealed_end:
             row = self.segment_of(first)
             evidence = self.evidence(row)
@@ -159,18 +179,19 @@ class LedgerReader:
                 first = high
             if first < row.end and first < end:
                 raise Damaged(f"{row.file}: no frame holds index {first}")
-        while first < end:
-            low = first
-            for batch, stream in self._journal(first):
-                start, stop = max(first, batch.first), min(end, batch.end)
-                if start < stop:
-                    bodies = batch.bodies[start - batch.first : stop - batch.first]
-                    yield start, bodies, stream.salts(start, stop - start)
-                    first = stop
-                if first >= end:
-                    return
-            if first == low:
-                raise NotFound(f"there is no event {first}")
+
+    def _unsealed(self, first: int, end: int) -> Iterator[tuple[int, list[bytes], bytes]]:
+        """As `spans`, from the journal; ends early where a file was sealed away meanwhile."""
+        for batch, stream in self._journal(first):
+            if batch.first > first:
+                return
+            stop = min(end, batch.end)
+            if first < stop:
+                bodies = batch.bodies[first - batch.first : stop - batch.first]
+                yield first, bodies, stream.salts(first, stop - first)
+                first = stop
+            if first >= end:
+                return
 
     def tile_leaves(self, tile: int) -> bytes:
         """The leaves of level-0 tile `tile`, as far as events are stored."""
@@ -194,7 +215,14 @@ class LedgerReader:
         starts = [first_of(path) for path in files]
         at = max(0, bisect.bisect_right(starts, index) - 1)
         for path in files[at:]:
-            reader = JournalReader(path, self.origin, self._keyring)
+            try:
+                reader = JournalReader(path, self.origin, self._keyring)
+            except FileNotFoundError:
+                return
+            except KeyMissing:
+                if path.exists():
+                    raise
+                return
             try:
                 stream = self.salt_stream(reader.header.salt_key)
                 first = reader.batch_of(max(index, reader.header.first))

@@ -97,11 +97,9 @@ class Register:
 
     def take(self) -> int:
         """Become the writer: the new fence."""
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute("UPDATE register SET fence=fence+1 WHERE origin=?", (self.origin,))
-        fence = self.read().fence
-        self._db.execute("COMMIT")
-        return fence
+        with self._db.transaction():
+            self._db.execute("UPDATE register SET fence=fence+1 WHERE origin=?", (self.origin,))
+            return self.read().fence
 
     def advance(self, fence: int, old: int, size: int, root: bytes) -> None:
         """Compare-and-swap from `old` to (size, root); raises `Fenced` when it is not at `old`."""
@@ -111,11 +109,21 @@ class Register:
             (size, root.hex(), self.origin, fence, old),
         ).rowcount
         if changed != 1:
-            found = self.read()
-            raise Fenced(
-                f"the register is at size {found.size}, fence {found.fence}; this writer expected"
-                f" size {old}, fence {fence}"
-            )
+            raise self._fenced(fence, old)
+
+    def must_stand(self, fence: int, size: int) -> None:
+        """Raises `Fenced` when it is no longer this writer's, or at another size."""
+        found = self.read()
+        if found.closed or (found.fence, found.size) != (fence, size):
+            raise self._fenced(fence, size)
+
+    def _fenced(self, fence: int, size: int) -> Fenced:
+        found = self.read()
+        closed = ", closed" if found.closed else ""
+        return Fenced(
+            f"the register is at size {found.size}, fence {found.fence}{closed}; this writer"
+            f" expected size {size}, fence {fence}"
+        )
 
     def close_origin(self) -> None:
         """No writer continues this origin any more (`restore` began another)."""

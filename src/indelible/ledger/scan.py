@@ -105,7 +105,7 @@ def key_of(keyring: Keyring, key_id: str) -> bytes:
         return keyring.get(key_id)
     except KeyMissing:
         raise
-    except (Damaged, sqlite3.Error) as error:
+    except (Damaged, sqlite3.Error, TypeError, ValueError) as error:
         text = f"the key {key_id} cannot be read: {describe(error, 'keyring')}"
         raise KeyMissing(text) from error
 

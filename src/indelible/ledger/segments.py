@@ -7,6 +7,7 @@ from pathlib import Path
 
 from indelible.base.errors import Damaged
 from indelible.base.limits import SEGMENT_EVENTS
+from indelible.ledger.journal import journal_files
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.scan import BROKEN, key_of
 from indelible.store.evidence import FORMAT, SUFFIX, EvidenceReader
@@ -18,16 +19,20 @@ from indelible.store.records import read_header
 class Segments:
     """Finds the segments of a ledger for verification; writes nothing.
 
-    `trouble` says why the manifest could not be used, `unnamed` which files were found without it.
+    `trouble` says why the manifest could not be used, `unnamed` which files were found without it,
+    `astray` what single rows say of files and these do not bear out, `found` the files whose rows
+    here are made from what the files say.
     """
 
     def __init__(self, paths: LedgerPaths, origin: str, keyring: Keyring) -> None:
         self._paths, self._origin, self._keyring = paths, origin, keyring
         self.trouble = ""
+        self.astray: list[str] = []
+        self.found: set[str] = set()
         self.unnamed: list[SegmentRow] = []
         self.rows: list[SegmentRow] = []
         try:
-            self.rows = self._named()
+            self.rows = self._borne_out(self._named())
         except BROKEN as error:
             self.trouble = str(error)
             self.rows = self._by_files()
@@ -44,6 +49,29 @@ class Segments:
             if row.end - row.first > SEGMENT_EVENTS or Path(row.file).name != row.file:
                 raise Damaged(f"the manifest's row of index {row.first} cannot be one of ours")
         return rows
+
+    def _borne_out(self, rows: list[SegmentRow]) -> list[SegmentRow]:
+        """The rows with the files that hold their events; those at the end go whose events are
+        still in the journal. A row whose file is gone or broken stays: its events are lost."""
+        found: list[SegmentRow] = []
+        journals = [path.name for path in journal_files(self._paths.journal)[:1]]
+        for row in rows:
+            said = self._row_of(self._paths.evidence / row.file)
+            if said is not None and (said.first, said.end) == (row.first, row.end):
+                found.append(row)
+                continue
+            text = f"the manifest names {row.file} for {row.first}..{row.end - 1}"
+            other = self._file_at(row.first)
+            if other is not None and other.end == row.end:
+                self.astray.append(f"{text}, {other.file} holds them")
+                found.append(other)
+            elif other is not None:
+                raise Damaged(f"{text}, {other.file} holds {other.first}..{other.end - 1}")
+            elif row is rows[-1] and journals and journals[0][:20] <= f"{row.first:020d}":
+                self.astray.append(f"{text}, which the journal holds")
+            else:
+                found.append(row)
+        return found
 
     def more(self, at: int) -> SegmentRow | None:
         """The segment that holds `at`, now; a file without a row only where it begins there."""
@@ -73,7 +101,8 @@ class Segments:
             if path.name in known:
                 continue
             row = self._row_of(path)
-            if row is not None:
+            if row is not None and row.first == first:
+                self.found.add(path.name)
                 return row
         return None
 

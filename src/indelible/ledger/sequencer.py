@@ -138,16 +138,24 @@ class Sequencer:
         writer = self._writer
         prepared = writer.prepare([waiting.work for waiting in taken])
         if prepared.bodies:
-            loop = asyncio.get_running_loop()
-            durable, leaves = await loop.run_in_executor(self._thread, self._store, prepared)
-            writer.commit(prepared, leaves)
-            self._unsealed.append((writer.size, sum(map(len, prepared.bodies))))
-            self.unsealed_bytes += self._unsealed[-1][1]
-            self._on_durable(durable)
+            try:
+                await self._take_up(prepared)
+            except Exception as error:  # perhaps on disk and not in the tree: no index is sure now
+                writer.stopped = writer.stopped or f"a batch could not be taken up: {error}"
+                raise
         self.batches += 1
         for waiting, written in zip(taken, prepared.answers, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(written)
+
+    async def _take_up(self, prepared: Prepared) -> None:
+        """Durable first, then in the tree, then told to who follows."""
+        writer, loop = self._writer, asyncio.get_running_loop()
+        durable, leaves = await loop.run_in_executor(self._thread, self._store, prepared)
+        writer.commit(prepared, leaves)
+        self._unsealed.append((writer.size, sum(map(len, prepared.bodies))))
+        self.unsealed_bytes += self._unsealed[-1][1]
+        self._on_durable(durable)
 
     def _store(self, prepared: Prepared) -> tuple[Durable, bytes]:
         durable = self._writer.store(prepared)

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from indelible.base.errors import Damaged
@@ -26,14 +27,21 @@ from indelible.store.manifest import Manifest
 class Standing:
     """The tree over everything whole in a folder. `torn` names a torn tail that is not in it."""
 
-    def __init__(self, paths: LedgerPaths, origin: str, keyring: Keyring) -> None:
-        """Raises `Damaged` when the data have a hole or cannot be read."""
+    def __init__(
+        self, paths: LedgerPaths, origin: str, keyring: Keyring,
+        reached: Callable[[int], None] = lambda _size: None,
+    ) -> None:
+        """Raises `Damaged` when the data have a hole or cannot be read.
+
+        `reached` hears of the size that the tree has while it grows.
+        """
         self._manifest = existing_manifest(paths)
         try:
             self.reader = LedgerReader(paths, origin, keyring, self._manifest)
             self.tree = LogTree(self.reader.tile_leaves)
             self.tree.load(paths.tiles, self.reader.sealed_end)
-            self.torn = read_journals(paths, origin, keyring, self.tree)
+            reached(self.tree.size)
+            self.torn = read_journals(paths, origin, keyring, self.tree, reached)
         except BaseException:
             self._manifest.close()
             raise
@@ -63,7 +71,10 @@ def existing_manifest(paths: LedgerPaths) -> Manifest:
     return Manifest(paths.manifest)
 
 
-def read_journals(paths: LedgerPaths, origin: str, keyring: Keyring, tree: LogTree) -> str | None:
+def read_journals(
+    paths: LedgerPaths, origin: str, keyring: Keyring, tree: LogTree,
+    reached: Callable[[int], None] = lambda _size: None,
+) -> str | None:
     """Append the leaves of the journal to `tree`, which stands at the sealed size.
 
     Returns what is said of a torn tail: an incomplete end of the newest file. Raises `Damaged` for
@@ -81,7 +92,7 @@ def read_journals(paths: LedgerPaths, origin: str, keyring: Keyring, tree: LogTr
                     f"indexes {tree.size}..{journal.header.first - 1} are missing:"
                     " no journal file holds them"
                 )
-            _append(journal, keyring, tree)
+            _append(journal, keyring, tree, reached)
         except TornTail as torn:
             if not newest or journal.whole_record_after(torn.offset):
                 raise
@@ -97,7 +108,9 @@ def _headless(path: Path) -> bool:
         return len(file.read(length)) < length or length == 0
 
 
-def _append(journal: JournalReader, keyring: Keyring, tree: LogTree) -> None:
+def _append(
+    journal: JournalReader, keyring: Keyring, tree: LogTree, reached: Callable[[int], None]
+) -> None:
     salts = SaltStream(keyring.get(journal.header.salt_key))
     for batch in journal.read():
         skip = max(0, tree.size - batch.first)
@@ -105,6 +118,7 @@ def _append(journal: JournalReader, keyring: Keyring, tree: LogTree) -> None:
         if bodies:
             heads = [head_of(body) for body in bodies]
             tree.append(leaves_of(bodies, heads, salts.salts(tree.size, len(bodies))))
+            reached(tree.size)
 
 
 def log_signed(content: bytes, origin: str, keyring: Keyring, where: str) -> Checkpoint:

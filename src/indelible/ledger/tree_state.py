@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from indelible.base.errors import Damaged
+from indelible.base.files import fsync_folder
 from indelible.base.invariant import invariant
 from indelible.base.limits import TILE_EVENTS
 
@@ -163,6 +164,7 @@ class LogTree:
             if full:
                 write_level(folder, level, bytes(self.levels[level][: full * _H]))
             full //= TILE_EVENTS
+        fsync_folder(folder)
 
 
 def read_level(folder: Path, level: int, count: int) -> bytes:
@@ -185,7 +187,8 @@ def read_level(folder: Path, level: int, count: int) -> bytes:
 def write_level(folder: Path, level: int, hashes: bytes) -> None:
     """Make the stored hashes of a level begin with `hashes`; only what is missing is written.
 
-    Idempotent: the same place gets the same bytes again after a crash.
+    Idempotent: the same place gets the same bytes again after a crash. What is there already is
+    synced too: a process that was killed may have written it and no more.
     """
     path = folder / str(level)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -194,6 +197,6 @@ def write_level(folder: Path, level: int, hashes: bytes) -> None:
         start = max(0, min(have, len(hashes)) - 256 * _H)
         if os.pread(handle, len(hashes) - start, start) != hashes[start:]:
             os.pwrite(handle, hashes[start:], start)
-            os.fsync(handle)
+        os.fsync(handle)
     finally:
         os.close(handle)

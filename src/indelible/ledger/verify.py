@@ -135,8 +135,8 @@ def _left_open(bodies: Bodies, points: Sequence[Signed]) -> list[str]:
 
 
 def _tiles(bodies: Bodies, stored: Collection[int], good: int) -> list[Problem]:
-    """Tiles whose stored hash is not that of their events."""
-    out = []
+    """Tiles whose stored hash is not that of their events; neighbours are told together."""
+    out: list[Problem] = []
     for tile in bodies.mismatched:
         first = tile * TILE_EVENTS
         last = first + TILE_EVENTS - 1
@@ -146,6 +146,8 @@ def _tiles(bodies: Bodies, stored: Collection[int], good: int) -> list[Problem]:
             text = "tiles/1: the stored tile hash is not that of these events, which are as signed"
         else:
             text = "these events and their stored tile hash (tiles/1) do not agree"
+        if out and (out[-1].message, out[-1].last) == (text, first - 1):
+            first = out.pop().first or 0
         out.append(Problem(verdict="tampered", first=first, last=last, message=text))
     return out
 

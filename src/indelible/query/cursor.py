@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated
 
 import msgspec
 
 from indelible.base.errors import BadRequest
+from indelible.language.values import NUMBER_MAX, TIME_MAX_US
 from indelible.query.model import Selection
+
+_Number = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
+_Now = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX_US)]
+_Time = Annotated[int, msgspec.Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
     """Where a page ended, and what the next one must agree with."""
 
     digest: bytes
-    size: int
-    now_us: int
-    time: int
-    index: int
+    size: _Number
+    now_us: _Now
+    time: _Time
+    index: _Number
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):

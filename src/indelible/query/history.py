@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import msgspec
 from msgspec import Raw, UnsetType
 
 from indelible.base.errors import QueryError
-from indelible.base.limits import ANSWER_BYTES, HISTORY_EVENTS, STATE_EVENTS
+from indelible.base.limits import ANSWER_BYTES, HISTORY_EVENTS, HISTORY_TARGETS, STATE_EVENTS
 from indelible.event.model import Change, StoredEvent
 from indelible.event.predicate import All, Op, Predicate, Term, both
 from indelible.query.model import (
@@ -14,6 +16,7 @@ from indelible.query.model import (
     HistoryChange,
     HistoryEntry,
     HistoryRequest,
+    OtherTarget,
     Selection,
 )
 from indelible.query.run import QueryEngine, find, row_of, too_large
@@ -41,6 +44,7 @@ def history(engine: QueryEngine, request: HistoryRequest) -> HistoryAnswer:
                 event=row_of(index, event, body),
                 changes=[_shown(change) for change in event.changes],
                 applied=event.outcome not in _UNDONE,
+                others=_others(event, request),
             )
             for index, event, body in found
         ]
@@ -52,6 +56,18 @@ def history(engine: QueryEngine, request: HistoryRequest) -> HistoryAnswer:
         type=request.type, id=request.id, entries=entries, cursor=cursor, tree_size=size,
         took_ms=took, state=state,
     )
+
+
+def _others(event: StoredEvent, request: HistoryRequest) -> list[OtherTarget]:
+    here = (request.type, request.id)
+    others = (target for target in event.targets if (target.type, target.id) != here)
+    return [
+        OtherTarget(
+            type=target.type, id=target.id,
+            name="" if isinstance(target.name, UnsetType) else target.name,
+        )
+        for target in islice(others, HISTORY_TARGETS)
+    ]
 
 
 def _touches(kind: str, name: str) -> Predicate:

@@ -185,12 +185,24 @@ class HistoryChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     after: Raw | UnsetType = UNSET
 
 
+class OtherTarget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the event touched besides: the key that was made, the group that was joined."""
+
+    type: str
+    id: str
+    name: str = ""
+
+
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One event with its changes; `applied` is false where it failed or was denied."""
+    """One event with its changes; `applied` is false where it failed or was denied.
+
+    `others` are the first of its other targets; `event.targets` counts all of them.
+    """
 
     event: Row
     changes: list[HistoryChange]
     applied: bool
+    others: list[OtherTarget] = []
 
 
 class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

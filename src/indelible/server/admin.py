@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from indelible.access import Permission
 from indelible.base.errors import BadRequest, IndelibleError
-from indelible.base.limits import NAME_CHARS
+from indelible.base.limits import NAME_CHARS, PATH_CHARS, VKEY_CHARS
 from indelible.base.recorder import Fact, Touched
 from indelible.server.call import Call, encoded, json_answer
 from indelible.server.rooms import Json, WitnessView
@@ -120,7 +120,7 @@ async def rotate(call: Call) -> Response:
     """Rotate a key."""
     what = (await call.body(RotateRequest)).what
     if what not in ("signing", "data"):
-        raise BadRequest(f"`what` is signing or data, not {what!r}", field="what")
+        raise BadRequest(f"`what` is signing or data, not {what[:NAME_CHARS]!r}", field="what")
     act = call.rooms.rotate(what)
     target = (Touched(type="key", id=what),)
     return encoded(await _done(call, act, "indelible.key.rotate", "configure", target))
@@ -140,6 +140,8 @@ async def backup(call: Call) -> Response:
 
 def _folder(text: str, field: str) -> Path:
     path = Path(text)
+    if len(text) > PATH_CHARS:
+        raise BadRequest(f"{field} has more than {PATH_CHARS} characters", field=field)
     if not path.is_absolute() or ".." in path.parts or "\0" in text:
         raise BadRequest(f"{field} is an absolute path without `..`, not {text!r}", field=field)
     return path
@@ -152,6 +154,9 @@ async def witness_add(call: Call) -> Response:
         raise BadRequest(f"name has 1 to {NAME_CHARS} printable characters", field="name")
     if not asked.url.startswith(("https://", "http://")) or not asked.url.isprintable():
         raise BadRequest("url begins with https:// or http://", field="url")
+    for field, text, most in (("url", asked.url, NAME_CHARS), ("vkey", asked.vkey, VKEY_CHARS)):
+        if len(text) > most:
+            raise BadRequest(f"{field} has more than {most} characters", field=field)
     await _done(
         call,
         call.rooms.witness_add(asked.name, asked.url, asked.vkey),

@@ -58,6 +58,11 @@ class Call:
             raise AssertionError(f"{self.route.path} has no principal")
         return self.known
 
+    @property
+    def revoked(self) -> bool:
+        """Whether the caller's token was revoked since: an answer without an end asks again."""
+        return self.principal.token not in self.context.tokens.known
+
     def _check_parameters(self) -> None:
         known = {parameter.name for parameter in self.route.parameters}
         seen: set[str] = set()

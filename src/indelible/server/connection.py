@@ -1,13 +1,18 @@
 """One HTTP/1.1 connection: uvicorn's, with bounds on the head of a request and the client's name.
 
 uvicorn waits for ever for a head that does not end; here it ends after REQUEST_SECONDS, HEAD_BYTES
-or HEADERS. What a client certificate says of its holder stands in the scope as the TLS extension of
-ASGI gives it: `extensions.tls.client_cert_name`, an RFC 4514 name.
+or HEADERS. It takes what follows a chunked body (trailers) for headers, without a bound; here that
+is read over, within HEAD_BYTES. It keeps an answer that nobody takes for ever; here
+`hang_up_on_the_silent` drops it.
+
+What a client certificate says of its holder stands in the scope as the TLS extension of ASGI gives
+it: `extensions.tls.client_cert_name`, an RFC 4514 name.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from cryptography.x509 import load_der_x509_certificate
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,6 +25,8 @@ from indelible.base.limits import (
     LINGER_BYTES,
     LINGER_SECONDS,
     REQUEST_SECONDS,
+    UNREAD_BYTES,
+    UNREAD_SECONDS,
 )
 from indelible.server.errors import HeadTooLarge, error_body
 
@@ -33,6 +40,8 @@ class Connection(HttpToolsProtocol):
     _head_bytes = 0
     _wrong: IndelibleError | None = None
     _tls: dict[str, object] | None = None
+    _unread = 0
+    _unread_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a first request."""
@@ -45,16 +54,16 @@ class Connection(HttpToolsProtocol):
             self._tls = {"tls": {"client_cert_name": name}}
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; a head that comes in pieces is counted."""
-        if self._head_until is not None:
-            self._head_bytes += len(data)
+        """Feed the parser; what comes in pieces and is neither head nor body yet is counted."""
+        self._head_bytes += len(data)
         if self._wrong is not None:
             if self._head_bytes > LINGER_BYTES:
                 self.transport.abort()
             return
         super().data_received(data)
-        if self._head_until is not None and self._head_bytes > HEAD_BYTES and not self._wrong:
-            self._refuse(HeadTooLarge(f"the head of the request has more than {HEAD_BYTES} bytes"))
+        if self._head_bytes > HEAD_BYTES and not self._wrong:
+            part = "trailers" if self._head_until is None else "head"
+            self._refuse(HeadTooLarge(f"the request's {part} takes more than {HEAD_BYTES} bytes"))
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -71,6 +80,17 @@ class Connection(HttpToolsProtocol):
             raise self._wrong
         self._head_until, self._head_bytes = None, 0
         super().on_headers_complete()
+        self.headers = []  # the request keeps its own: trailers would be headers of it
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body is whole."""
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._head_bytes = 0
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """The parser stopped: answer in the one shape of errors."""
@@ -96,3 +116,24 @@ class Connection(HttpToolsProtocol):
         """Hang up on a client that has not sent a whole head in time."""
         if self._head_until is not None and now > self._head_until:
             self.transport.close()
+
+    def unread(self, now: float) -> tuple[float, int]:
+        """For how long the client has taken nothing of what waits for it, and how much that is."""
+        size = self.transport.get_write_buffer_size()
+        if not size or not self._unread or size < self._unread:
+            self._unread_since = now
+        self._unread = size
+        return now - self._unread_since, size
+
+
+def hang_up_on_the_silent(connections: Iterable[Connection], now: float) -> None:
+    """Drop answers that nobody takes: each after UNREAD_SECONDS; the longest waiting before that,
+    when all together are more than UNREAD_BYTES."""
+    waiting = sorted(((*one.unread(now), one) for one in connections), key=lambda one: one[:2])
+    held = sum(size for _, size, _ in waiting)
+    while waiting:
+        seconds, size, connection = waiting.pop()
+        if seconds < UNREAD_SECONDS and (held <= UNREAD_BYTES or not seconds):
+            return
+        connection.transport.abort()
+        held -= size

@@ -25,13 +25,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Tokens:
-    """The live tokens of `meta`; `writers` are those that may send events, decided beforehand."""
+    """The live tokens of `meta`: `known` are their ids, `writers` those that may send events."""
 
     def __init__(self, meta: Meta) -> None:
         self._meta = meta
         self._local: dict[bytes, Principal] = {}
         self._live: dict[bytes, Principal] = {}
         self.writers: frozenset[str] = frozenset()
+        self.known: frozenset[str] = frozenset()
         self.reload()
 
     def reload(self) -> None:
@@ -42,6 +43,7 @@ class Tokens:
         }
         live.update(self._local)
         self._live = live
+        self.known = frozenset(one.token for one in live.values())
         self.writers = frozenset(
             one.token for one in live.values() if decide(one, Permission.WRITE).allowed
         )
@@ -85,14 +87,16 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
 def peer_of(scope: Scope, trusted: tuple[Network, ...]) -> str:
     """The address a request came from, empty when it has none.
 
-    Forwarded-for headers count only as far as configured proxies wrote them: the last address in
-    the header that is not itself a trusted proxy.
+    Forwarded-for headers count only as far as configured proxies wrote them: the last address that
+    is not itself a trusted proxy. A proxy may add its address to the header or a header of its own
+    behind the sender's, so all of them count, in their order.
     """
     client = scope.get("client")
     peer = _address(client[0]) if client else ""
     if not trusted or not _inside(peer, trusted):
         return peer
-    hops = header_of(scope, b"x-forwarded-for").decode("latin-1").split(",")
+    said = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    hops = b",".join(said).decode("latin-1").split(",")
     for hop in reversed(hops):
         address = _address(hop.strip())
         if not address:

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from indelible.access import Permission
 from indelible.base.errors import BadRequest, NotFound, TooLarge
-from indelible.base.limits import BUNDLE_EVENTS, STREAM_PIECE_BYTES
+from indelible.base.limits import BUNDLE_EVENTS, BUNDLE_INDEXES, STREAM_PIECE_BYTES
 from indelible.base.recorder import Touched
 from indelible.event.model import StoredEvent, read_body
 from indelible.event.sentence import sentence
@@ -119,6 +119,11 @@ def _checked(asked: BundleRequest) -> BundleRequest:
             raise BadRequest("an index is not below 0", field="indexes")
     if count > BUNDLE_EVENTS:
         raise TooLarge(f"a bundle holds at most {BUNDLE_EVENTS} events, not {count}")
+    if len(asked.indexes) > BUNDLE_INDEXES:
+        raise TooLarge(
+            f"{count} indexes are more than the {BUNDLE_INDEXES} that the record of a read names",
+            remedy="Ask for a range, or for several bundles.",
+        )
     return asked
 
 
@@ -133,7 +138,7 @@ async def bundle(call: Call) -> Response:
                 "indelible.bundle.create",
                 "export",
                 targets=shown,
-                data={"count": len(asked.indexes), "indexes": asked.indexes[:10_000]},
+                data={"count": len(asked.indexes), "indexes": asked.indexes},
             )
         else:
             await call.record(

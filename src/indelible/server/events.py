@@ -13,7 +13,7 @@ from indelible.access import Permission, Principal, decide
 from indelible.base.clock import monotonic
 from indelible.base.errors import BadRequest, Busy, Forbidden, IndelibleError, Unauthenticated
 from indelible.base.limits import HEADER_CHARS
-from indelible.ingest.parsed import Rejected
+from indelible.ingest.parsed import Parsed, Rejected
 from indelible.ingest.parsers.native import parse_native
 from indelible.server.binding import bind, check_key, keyed
 from indelible.server.bodies import read_body, unpack
@@ -82,16 +82,16 @@ class PostEvents:
                 key_header = value
         peer = peer_of(scope, context.trusted)
         principal = await self._admit(scope, authorization, peer)
-        receipts = _wants_receipts(scope["query_string"])
-        key = check_key(key_header.decode("latin-1")) if key_header else ""
         try:
+            receipts = _wants_receipts(scope["query_string"])
+            key = check_key(key_header.decode("latin-1")) if key_header else ""
             body = await read_body(
                 receive, context.reading, context.patience, declared=length
             )
             if body is None:
                 return None
             plain = unpack(body, encoding) if encoding else body
-            events, refused = await context.parsed(parse_native, plain)
+            events, refused = await context.parsed(_understood, plain, principal.tenant, key)
         except Busy:
             raise
         except IndelibleError:
@@ -99,9 +99,6 @@ class PostEvents:
             raise
         context.metrics.ingest_bytes += len(plain)
         del body, plain  # while the ledger waits, only the events are held
-        if key or principal.tenant:
-            events, others = bind(events, principal.tenant, keyed(key) if key else None)
-            refused = in_order(refused, others)
         submission = Submission(
             source=principal.source,
             tenant=principal.tenant,
@@ -144,6 +141,17 @@ class PostEvents:
                 rejected=1,
             )
         )
+
+
+def _understood(
+    body: bytes, tenant: str, key: str
+) -> tuple[list[Parsed], list[Rejected]]:
+    """The events of a body, bound to the token's tenant and the request's key; what was refused."""
+    events, refused = parse_native(body)
+    if not (key or tenant):
+        return events, refused
+    events, others = bind(events, tenant, keyed(key) if key else None)
+    return events, in_order(refused, others)
 
 
 def tls_name(context: Context, scope: Scope) -> str:

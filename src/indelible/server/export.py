@@ -8,7 +8,7 @@ from typing import Literal, cast
 from starlette.responses import Response
 
 from indelible.access import Permission
-from indelible.base.errors import BadRequest
+from indelible.base.errors import BadRequest, Unauthenticated
 from indelible.base.limits import EXPORT_ROWS
 from indelible.base.recorder import Fact
 from indelible.query.model import ExportRequest
@@ -50,16 +50,21 @@ async def export(call: Call) -> Response:
         slots.give()
         raise
     return Stream(
-        _from(first, chunks),
+        _from(call, first, chunks),
         _TYPES[name],
         slots.give,
         {"Content-Disposition": f'attachment; filename="events.{name}"'},
     )
 
 
-async def _from(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _from(
+    call: Call, first: bytes, chunks: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """All chunks; breaks off when the token is revoked, so that nobody takes it for whole."""
     yield first
     async for chunk in chunks:
+        if call.revoked:
+            raise Unauthenticated("the token was revoked while events were exported")
         yield chunk
 
 

@@ -14,6 +14,7 @@ from indelible.access import Permission, Principal, Resource, Role, decide
 from indelible.base.errors import BadRequest, Busy, Forbidden, IndelibleError
 from indelible.base.limits import NAME_CHARS, REQUEST_BYTES
 from indelible.ingest.importer import PARSERS, parse_import
+from indelible.ingest.parsed import Parsed, Rejected
 from indelible.server.binding import bind
 from indelible.server.call import Call, encoded
 from indelible.server.events import in_order, tls_name
@@ -41,7 +42,8 @@ async def post(call: Call) -> Response:
     )
     try:
         body = await call.raw(REQUEST_BYTES)
-        events, refused = await call.context.parsed(parse_import, body, name)
+        tenant = call.principal.tenant
+        events, refused = await call.context.parsed(_understood, body, name, tenant)
     except Busy:
         raise
     except IndelibleError:
@@ -49,11 +51,18 @@ async def post(call: Call) -> Response:
         await call.rooms.submit(replace(submission, rejected=1))
         raise
     call.context.metrics.ingest_bytes += len(body)
-    events, others = bind(events, call.principal.tenant, None)
-    refused = in_order(refused, others)
     whole = replace(submission, events=events, rejected=len(refused))
     status, answer = await submit(call.context, whole, refused, receipts)
     return encoded(answer, status)
+
+
+def _understood(
+    body: bytes, parser: str, tenant: str
+) -> tuple[list[Parsed], list[Rejected]]:
+    """The events of a batch, bound to the token's tenant, and what was refused."""
+    events, refused = parse_import(body, parser)
+    events, others = bind(events, tenant, None)
+    return events, in_order(refused, others)
 
 
 def _source(call: Call, principal: Principal, parser: str) -> str:

@@ -18,7 +18,7 @@ from indelible.base.errors import NotFound
 from indelible.proof.errors import ProofError
 from indelible.proof.tile import parse_path
 from indelible.server.call import Call, json_answer
-from indelible.server.route import Access, Route
+from indelible.server.route import Access, Parameter, Route
 
 _TILE = re.compile(r"tile/(?:entries|\d{1,2})(?:/x\d{3})*/\d{3}(?:\.p/\d{1,3})?", re.ASCII)
 _FOREVER = "public, max-age=31536000, immutable"
@@ -43,6 +43,13 @@ def _cached(call: Call, content: bytes, media_type: str, lasting: str) -> Respon
 async def checkpoint(call: Call) -> Response:
     """The newest published checkpoint."""
     return _cached(call, call.rooms.checkpoint(), "text/plain", "no-cache")
+
+
+async def any_checkpoint(call: Call) -> Response:
+    """The newest checkpoint, or the newest that a witness cosigned."""
+    if not call.flag("cosigned"):
+        return await checkpoint(call)
+    return _cached(call, await call.rooms.cosigned(), "text/plain", "no-cache")
 
 
 def _is_tile(path: str) -> bool:
@@ -71,6 +78,10 @@ async def keys(call: Call) -> Response:
     return json_answer(LogKeys(vkey=found["vkey"], vkey_mldsa44=found["vkey.mldsa44"]))
 
 
+COSIGNED = Parameter(
+    "cosigned", "1: the newest that a witness cosigned; where none has, the newest of all", "flag"
+)
+
 ROUTES = (
     Route(
         method="GET",
@@ -98,8 +109,9 @@ ROUTES = (
         permission=Permission.LOG,
         name="checkpoint",
         summary="The newest checkpoint",
-        handler=checkpoint,
+        handler=any_checkpoint,
         answer="text/plain",
+        parameters=(COSIGNED,),
     ),
     Route(
         method="GET",

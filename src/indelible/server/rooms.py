@@ -92,6 +92,17 @@ class WitnessView(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
+class Working(msgspec.Struct, frozen=True, kw_only=True):
+    """Long work that somebody waits for: `seal` counts events, `backup` bytes.
+
+    A `total` of 0 means that it is not known yet.
+    """
+
+    name: str
+    done: int
+    total: int
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one ledger, as `indelible status` shows it. Times are RFC 3339, ages seconds."""
 
@@ -107,11 +118,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     unwitnessed_events: int = 0
     unwitnessed_seconds: float = 0.0
     last_verification: dict[str, str | int | float | bool | None] | None = None
+    last_full_verification: dict[str, str | int | float | bool | None] | None = None
     bytes_by_kind: dict[str, int] = {}
     disk_free_bytes: int = 0
     disk_full_in_days: float | None = None
     stopped: str = ""
     damage: tuple[str, ...] = ()
+    working: tuple[Working, ...] = ()
     started: str = ""
     version: str = ""
 
@@ -192,7 +205,10 @@ class Rooms(Protocol):
         """`vkey` and `vkey.mldsa44`."""
 
     def checkpoint(self) -> bytes:
-        """The newest published checkpoint with its cosignatures."""
+        """The newest published checkpoint, with the cosignatures that it has by now."""
+
+    async def cosigned(self) -> bytes:
+        """The newest checkpoint that a witness cosigned; where none has, the newest of all."""
 
     async def tile(self, path: str) -> bytes | None:
         """A tile or an entry bundle by its tlog-tiles path (`tile/0/x001/067.p/8`), below the

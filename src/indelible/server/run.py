@@ -27,7 +27,7 @@ from indelible.base.limits import (
 )
 from indelible.base.settings import Settings
 from indelible.server.application import Application
-from indelible.server.connection import Connection
+from indelible.server.connection import Connection, hang_up_on_the_silent
 
 _LOOK_TICKS = round(OVERDUE_LOOK_SECONDS / 0.1)  # a tick lasts a tenth of a second
 
@@ -124,9 +124,10 @@ class _Server(uvicorn.Server):
         """Once a second hang up on clients whose requests do not begin."""
         if counter % _LOOK_TICKS == 0:
             now = monotonic()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, Connection):
-                    connection.close_overdue(now)
+            ours = [c for c in self.server_state.connections if isinstance(c, Connection)]
+            for connection in ours:
+                connection.close_overdue(now)
+            hang_up_on_the_silent(ours, now)
         return await super().on_tick(counter)
 
 

@@ -1,7 +1,8 @@
 """Live events as server-sent events: `id` is the index, `data` is {"index", "sentence", "event"}.
 
 Resumable: `from=INDEX`, or the header Last-Event-ID that browsers send again by themselves. Only
-committed events are sent. Recorded when it opens, and counted once a minute while it stays open.
+committed events are sent. Recorded when it opens, with its query, and counted once a minute while
+it stays open. It ends when its token is revoked.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ async def tail(call: Call) -> Response:
     slots = call.context.tails
     slots.take()
     try:
-        await _report(call, start, 0)
+        await _report(call, start, 0, counted=False)
         batches = call.rooms.tail(start, wanted)
     except BaseException:
         slots.give()
@@ -64,9 +65,9 @@ async def tail(call: Call) -> Response:
     return Stream(_lines(call, start, batches), "text/event-stream", slots.give)
 
 
-async def _report(call: Call, start: int, sent: int) -> None:
+async def _report(call: Call, start: int, sent: int, *, counted: bool) -> None:
     data: dict[str, Fact] = {"q": call.text("q"), "from": start, "sent": sent}
-    await call.record("indelible.tail", "read", data=data, counted=True)
+    await call.record("indelible.tail", "read", data=data, counted=counted)
 
 
 async def _lines(
@@ -78,12 +79,12 @@ async def _lines(
     yield b": indelible\n\n"
     while not draining.is_set():
         batch = await _next_unless(batches, draining)
-        if batch is None:
+        if batch is None or call.revoked:
             return
         sent += len(batch)
         if batch and monotonic() - reported >= COUNTED_SECONDS:
             reported = monotonic()
-            await _report(call, start, sent)
+            await _report(call, start, sent, counted=True)
         yield b"".join(_line(index, body) for index, body in batch) or b": \n\n"
 
 

@@ -10,9 +10,10 @@ from indelible.base.clock import rfc3339
 from indelible.base.errors import BadRequest, Forbidden
 from indelible.base.limits import NAME_CHARS
 from indelible.base.recorder import Touched
+from indelible.event.reserved import is_own_source, is_own_tenant
 from indelible.server.call import Call, json_answer
 from indelible.server.route import Route
-from indelible.store.meta import TokenRow
+from indelible.store.token_rows import TokenRow
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +73,7 @@ def _checked(asked: TokenRequest) -> TokenRequest:
         raise BadRequest("only a writer is bound to a source", field="source")
     if asked.role == Role.ADMIN.value and asked.tenant:
         raise BadRequest("an admin administers the ledger, not a tenant", field="tenant")
-    if writer and OWN_TENANT in (asked.source.casefold(), asked.tenant.casefold()):
+    if writer and (is_own_source(asked.source) or is_own_tenant(asked.tenant)):
         raise Forbidden(f"the name {OWN_TENANT!r} is the ledger's own")
     return asked
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from indelible.base.random import seeded
 from indelible.simulate.intrusion import tell_intrusion
 from indelible.simulate.profile import BENCH, DEMO, Profile
 from indelible.simulate.stream import DAY_US, HOUR_US, Stream, clock_of, timed
@@ -50,7 +50,7 @@ class Live:
     def __init__(self, seed: int, rate: float, profile: Profile = DEMO) -> None:
         """`rate` is the mean of events a second over the week."""
         self._stream = Stream(profile, seed)
-        self._rng = random.Random(f"live-{seed}")
+        self._rng = seeded(f"live-{seed}")
         load = self._stream.roster.load
         mean = sum(
             load(hour, weekend) * (2 if weekend else 5)

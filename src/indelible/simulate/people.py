@@ -6,12 +6,12 @@ once, and arrays to draw from. The first person is always Jane Smith of payroll.
 
 from __future__ import annotations
 
-import random
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indelible.base.random import Seeded, seeded
 from indelible.simulate.names import (
     AGENTS,
     AI_AGENTS,
@@ -80,7 +80,7 @@ def shift_weight(shift: str, hour: int, weekend: bool) -> float:
     return (0.7 if weekend else 1.0) if on else 0.03
 
 
-def _address(rng: random.Random, inside: bool) -> str:
+def _address(rng: Seeded, inside: bool) -> str:
     if rng.random() < 1 / 12:
         parts = [rng.randrange(1, 0xFFFF) for _ in range(3)]
         return "2a02:8084:{:x}:{:x}::{:x}".format(*parts)
@@ -89,7 +89,7 @@ def _address(rng: random.Random, inside: bool) -> str:
     return f"86.{rng.randrange(40, 48)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
 
 
-def _person(rng: random.Random, taken: set[str], number: int) -> Actor:
+def _person(rng: Seeded, taken: set[str], number: int) -> Actor:
     if number == 0:
         given, family, role = "Jane", "Smith", "hr"
     else:
@@ -109,7 +109,7 @@ def _person(rng: random.Random, taken: set[str], number: int) -> Actor:
     return actor
 
 
-def _machine(rng: random.Random, kind: str, number: int) -> Actor:
+def _machine(rng: Seeded, kind: str, number: int) -> Actor:
     if kind == "service":
         base = SERVICES[number % len(SERVICES)]
         ident = base if number < len(SERVICES) else f"{base}-{number}"
@@ -139,7 +139,7 @@ class Roster:
     """All actors of a profile and how often each acts in each hour."""
 
     def __init__(self, profile: Profile, seed: int) -> None:
-        rng = random.Random(f"roster-{profile.name}-{seed}")
+        rng = seeded(f"roster-{profile.name}-{seed}")
         taken: set[str] = set()
         self.actors = [_person(rng, taken, number) for number in range(profile.people)]
         self.people = profile.people

@@ -6,7 +6,6 @@ the times, so the same call sequence gives the same bytes.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from indelible.base.random import seeded, seeded_arrays
 from indelible.simulate.acts import ACTS, KINDS, SESSION
 from indelible.simulate.changing import changes_text
 from indelible.simulate.names import CITIES
@@ -66,14 +66,14 @@ class Stream:
         self.profile = profile
         self.roster = Roster(profile, seed)
         self.things = Things(profile, seed)
-        self._rng = np.random.default_rng([seed, profile.actors])
+        self._rng = seeded_arrays(seed, profile.actors)
         self._tables = _action_tables()
         kinds = {kind.type: number for number, kind in enumerate(KINDS)}
         self._kind_of: Ints = np.array([kinds.get(act.target, 0) for act in ACTS])
         self._kinds = self._kind_of.tolist()
         self._failed = np.array([act.failed for act in ACTS])
         self._denied = np.array([act.failed + act.denied for act in ACTS])
-        self._salt = np.uint64(random.Random(f"session-{seed}").getrandbits(63))
+        self._salt = np.uint64(seeded(f"session-{seed}").getrandbits(63))
         actors = self.roster.actors
         self._middle = [
             f'"origin":{{%s{actor.origin},"service":"%s","request_id":"%016x"' for actor in actors
@@ -183,7 +183,7 @@ def clock_of(us: int) -> tuple[int, bool]:
 
 def timed(stream: Stream, count: int, from_us: int, until_us: int) -> Iterator[tuple[int, bytes]]:
     """(time, line) of exactly `count` events in time order."""
-    rng = np.random.default_rng([count, from_us & 0xFFFFFFFF])
+    rng = seeded_arrays(count, from_us & 0xFFFFFFFF)
     for start, end, some in _spread(stream, count, from_us, until_us):
         times = np.sort(rng.integers(start, end, some))
         for at in range(0, some, CHUNK):

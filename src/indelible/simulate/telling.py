@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
-
 import msgspec
 
 from indelible.base.clock import rfc3339
+from indelible.base.random import seeded
 from indelible.simulate.people import Actor, Roster
 
 Json = dict[str, object]
@@ -17,7 +16,7 @@ class Teller:
 
     def __init__(self, roster: Roster, seed: str) -> None:
         self.roster = roster
-        self.rng = random.Random(seed)
+        self.rng = seeded(seed)
         self.told: list[tuple[int, bytes]] = []
 
     def person(self, role: str, place: int = 0) -> Actor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indelible.base.random import Seeded, seeded
 from indelible.simulate.acts import KINDS
 from indelible.simulate.names import FAMILY, GIVEN
 from indelible.simulate.profile import Profile
@@ -32,11 +32,11 @@ _TEAMS = _words("ward-clerk|charge-nurse|records-admin|payroll-editor|pharmacy-l
 _MONTHS = _words("January|February|April|May|June|July|August|September|October|November")
 
 
-def _person(rng: random.Random) -> str:
+def _person(rng: Seeded) -> str:
     return f"{rng.choice(GIVEN)} {rng.choice(FAMILY)}"
 
 
-def _name(rng: random.Random, family: str) -> str:
+def _name(rng: Seeded, family: str) -> str:
     number = rng.randrange(400)
     match family:
         case "person":
@@ -69,7 +69,7 @@ class Things:
     """The targets of a profile, drawn by Zipf within their type."""
 
     def __init__(self, profile: Profile, seed: int) -> None:
-        rng = random.Random(f"things-{profile.name}-{seed}")
+        rng = seeded(f"things-{profile.name}-{seed}")
         self.counts: NDArray[np.int64] = np.array(
             [max(8, int(profile.targets * kind.share)) for kind in KINDS], dtype=np.int64
         )

@@ -12,11 +12,12 @@ A key is durable before its file exists. Destroying a key overwrites its row (`s
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -110,6 +111,7 @@ class Keyring:
         link.executescript(_SCHEMA)
         link.execute("INSERT INTO about VALUES ('origin', ?)", (origin,))
         link.execute("INSERT INTO about VALUES ('master', ?)", (master_mark(master),))
+        link.execute("INSERT INTO about VALUES ('tokens', 'bound')")
         link.close()
         os.chmod(folder / "keyring.sqlite", 0o600)
         write_durably(folder / "master.sealed", _seal_master(secret, master, origin))
@@ -129,23 +131,16 @@ class Keyring:
     def new_keys(self, wanted: tuple[tuple[str, str], ...]) -> list[tuple[str, bytes]]:
         """Several fresh keys in one durable step."""
         made: list[tuple[str, bytes]] = []
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._follow_rotation()
-                for purpose, file in wanted:
-                    key_id, key, nonce = random_id(), random_bytes(32), random_bytes(12)
-                    wrapped = nonce + self._master.encrypt(nonce, key, self._aad(key_id, purpose))
-                    self._db.execute(
-                        "INSERT INTO keys (id, purpose, file, created, wrapped)"
-                        " VALUES (?,?,?,?,?)",
-                        (key_id, purpose, file, wall_us(), wrapped),
-                    )
-                    made.append((key_id, key))
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._lock, self._db.transaction():
+            self._follow_rotation()
+            for purpose, file in wanted:
+                key_id, key, nonce = random_id(), random_bytes(32), random_bytes(12)
+                wrapped = nonce + self._master.encrypt(nonce, key, self._aad(key_id, purpose))
+                self._db.execute(
+                    "INSERT INTO keys (id, purpose, file, created, wrapped) VALUES (?,?,?,?,?)",
+                    (key_id, purpose, file, wall_us(), wrapped),
+                )
+                made.append((key_id, key))
         self._cache.update(made)
         return made
 
@@ -179,11 +174,14 @@ class Keyring:
             raise Damaged(f"the key {key_id} in the keyring was altered") from error
 
     def ids(self, purpose: str, *, retired: bool = False) -> list[str]:
-        """Ids of the living keys of a purpose, oldest first: those in use, or the retired ones."""
+        """Ids of the living keys of a purpose, oldest first: those in use, or the retired ones.
+
+        By their place in the table: a clock that was set back must not make a new key the older.
+        """
         with self._lock:
             rows = self._db.execute(
                 "SELECT id FROM keys WHERE purpose=? AND wrapped IS NOT NULL"
-                f" AND retired IS {'NOT NULL' if retired else 'NULL'} ORDER BY created, rowid",
+                f" AND retired IS {'NOT NULL' if retired else 'NULL'} ORDER BY rowid",
                 (purpose,),
             ).fetchall()
         return [str(row[0]) for row in rows]
@@ -195,16 +193,41 @@ class Keyring:
             raise KeyMissing(f"the keyring holds no {purpose} key")
         return self.get(ids[-1])
 
+    def token_key(self) -> bytes:
+        """The key that token rows are bound with. Derived, so that every keyring has it."""
+        return hmac.digest(self.newest(SEEN), b"indelible/token/v1", "sha256")
+
+    def revoked_tokens(self) -> dict[str, int] | None:
+        """Ids of revoked tokens and when (us); None while token rows are not bound to it yet.
+
+        A keyring made by release 0.1.0 is not bound until `bind_tokens`, once; any other is.
+        """
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT name, value FROM about WHERE name='tokens' OR name GLOB 'revoked:*'"
+            ).fetchall()
+        found = {str(name): str(value) for name, value in rows}
+        if found.pop("tokens", None) is None:
+            return None
+        return {name.removeprefix("revoked:"): int(at) for name, at in found.items()}
+
+    def bind_tokens(self, revoked: Mapping[str, int]) -> None:
+        """From now on a row without its MAC is no credential, nor is one of the `revoked` ids."""
+        facts = {f"revoked:{token}": str(at) for token, at in revoked.items()}
+        with self._lock, self._db.transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO about VALUES (?, ?)",
+                [*facts.items(), ("tokens", "bound")],
+            )
+
     def destroy(self, key_ids: list[str]) -> None:
         """Overwrite keys for good; ids unknown here are ignored."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._lock, self._db.transaction():
             for key_id in key_ids:
                 self._db.execute(
                     "UPDATE keys SET wrapped=NULL, destroyed=? WHERE id=?", (wall_us(), key_id)
                 )
                 self._cache.pop(key_id, None)
-            self._db.execute("COMMIT")
 
     def retire_replaced(self, purpose: str, before_us: int) -> list[str]:
         """Retire every key of a purpose that one made before `before_us` replaced; their ids.
@@ -214,7 +237,7 @@ class Keyring:
         with self._lock:
             rows = self._db.execute(
                 "SELECT id, created FROM keys WHERE purpose=? AND wrapped IS NOT NULL"
-                " AND retired IS NULL ORDER BY created, rowid",
+                " AND retired IS NULL ORDER BY rowid",
                 (purpose,),
             ).fetchall()
             gone = [
@@ -250,8 +273,7 @@ class Keyring:
         secret, master = random_bytes(32), random_bytes(32)
         fresh = AESGCM(master)
         with self._lock:
-            self._db.execute("BEGIN EXCLUSIVE")
-            try:
+            with self._db.transaction("EXCLUSIVE"):
                 self._follow_rotation()
                 self._finish_rotation()
                 write_durably(self.folder / "master.next", master)
@@ -263,10 +285,6 @@ class Keyring:
                 self._db.execute(
                     "UPDATE about SET value=? WHERE name='master'", (master_mark(master),)
                 )
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
             self._master, self._mark = fresh, master_mark(master)
             self._finish_rotation()
 
@@ -299,11 +317,17 @@ class Keyring:
             self._db.execute("UPDATE keys SET wrapped=? WHERE id=?", (again, key_id))
 
     def copy_sealed(self, to: Path) -> None:
-        """A copy that only the recovery file opens: wrapped keys and the sealed master key."""
+        """A copy that only the recovery file opens: wrapped keys and the sealed master key.
+
+        Both are of one rotation, also where a crash cut the last one off between the two.
+        """
         make_folder(to)
         with self._lock:
+            with self._db.transaction("EXCLUSIVE"):
+                self._follow_rotation()
+                self._finish_rotation()
             self._db.copy_to(to / "keyring.sqlite")
-        shutil.copyfile(self.folder / "master.sealed", to / "master.sealed")
+            shutil.copyfile(self.folder / "master.sealed", to / "master.sealed")
 
     def close(self) -> None:
         """Forget the keys and close the file."""

@@ -110,16 +110,13 @@ class Manifest:
 
     def add(self, segment: SegmentRow, columns: ColumnsRow) -> None:
         """A new segment with its column file, in one durable step."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._lock, self._db.transaction():
             _insert(self._db, "segments", segment)
             _insert(self._db, "columns", columns)
-            self._db.execute("COMMIT")
 
     def replace_columns(self, old: list[ColumnsRow], new: list[ColumnsRow]) -> None:
         """Swap column files for others that hold the same events (compaction, reindex)."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._lock, self._db.transaction():
             for row in old:
                 self._db.execute("DELETE FROM columns WHERE first=?", (row.first,))
                 self._db.execute(
@@ -127,7 +124,6 @@ class Manifest:
                 )
             for row in new:
                 _insert(self._db, "columns", row)
-            self._db.execute("COMMIT")
 
     def obsolete(self, before_us: int) -> list[tuple[str, str]]:
         """(file, key id) of column files replaced before a time."""

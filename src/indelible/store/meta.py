@@ -11,9 +11,10 @@ one, is refused rather than guessed at.
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,23 +22,15 @@ import msgspec
 
 from indelible.base.clock import wall_us
 from indelible.base.errors import BadRequest, Damaged, NotFound, TooLarge
+from indelible.base.invariant import InvariantViolated
 from indelible.base.limits import META_SECONDS, SOURCES, TOKENS, VERIFICATION_RUNS, WITNESSES
 from indelible.base.random import random_id, random_token
+from indelible.store.keyring import Keyring
 from indelible.store.meta_schema import MIGRATIONS
 from indelible.store.sqlite import DurableLink
+from indelible.store.token_rows import COLUMNS, Judged, TokenRow, judge, row_of, token_mac
 
-
-class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A token as it is kept: its secret only as SHA-256."""
-
-    id: str
-    name: str
-    role: str
-    source: str
-    tenant: str
-    hash: bytes
-    created_us: int
-    revoked_us: int | None = None
+_log = logging.getLogger(__name__)
 
 
 class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,10 +77,16 @@ class Meta:
     """The database of `path`, created when it is not there (mode 0600).
 
     With `read_only` nothing is created, so that it also opens on media that cannot be written.
+    Tokens need the ledger's `keyring`, which stays the caller's to close. `strange` says which
+    token rows the newest look at them did not believe.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, keyring: Keyring | None = None, read_only: bool = False
+    ) -> None:
         self._lock = threading.Lock()
+        self._keyring = keyring
+        self.strange: tuple[str, ...] = ()
         if not read_only:
             path.touch(mode=0o600, exist_ok=True)
         mode = "mode=rw"
@@ -105,6 +104,8 @@ class Meta:
         self._db.name = str(path)
         try:
             self._open(read_only)
+            if keyring is not None and not read_only:
+                self._settle_tokens(keyring)
         except sqlite3.OperationalError:
             self._db.close()
             raise
@@ -184,6 +185,74 @@ class Meta:
         return [str(row[0]) for row in rows if row[0] != "ok"]
 
     # --- tokens
+    def _keys(self) -> Keyring:
+        if self._keyring is None:
+            raise InvariantViolated("the token table was opened without the keyring")
+        return self._keyring
+
+    def _settle_tokens(self, keyring: Keyring) -> None:
+        """Bind the rows of release 0.1.0, once; and end again what the keyring knows as revoked.
+
+        That it was done stands in the keyring, where nobody sets it back who holds only this file.
+        A crash in between binds them again. A row of a revoked token that lives comes from a
+        restored backup, or from somebody who brought an older copy of it back.
+        """
+        with self._transaction() as db:
+            judged = self._judged(db)
+            rows = judged.undone if judged else [row for row, _ in self._token_rows(db)]
+            self._write_tokens(db, rows)
+        if judged is None:
+            keyring.bind_tokens({row.id: row.revoked_us for row in rows if row.revoked_us})
+            if rows:
+                _log.warning("%d tokens of an earlier release are bound to the keyring", len(rows))
+            return
+        for text in judged.said():
+            _log.error(text)
+        self.strange = judged._replace(undone=[]).said()
+
+    def _token_rows(self, db: sqlite3.Connection) -> list[tuple[TokenRow, object]]:
+        have = {row[1] for row in db.execute("PRAGMA table_info(token)")}
+        if not have.issuperset(COLUMNS):
+            raise Damaged("the token table of meta.sqlite is missing, or was altered")
+        mac = "mac" if "mac" in have else "NULL"  # a folder of release 0.1.0 that is only read
+        found = db.execute(f"SELECT {_TOKEN}, {mac} FROM token ORDER BY created_us, id")
+        return [(row_of(row[:-1]), row[-1]) for row in found.fetchall()]
+
+    def _judged(self, db: sqlite3.Connection) -> Judged | None:
+        """None while the keyring is of a release that did not bind rows."""
+        revoked = self._keys().revoked_tokens()
+        if revoked is None:
+            return None
+        return judge(self._token_rows(db), self._keys().token_key(), revoked)
+
+    def _write_tokens(self, db: sqlite3.Connection, rows: Iterable[TokenRow]) -> None:
+        key = self._keys().token_key()
+        db.executemany(
+            f"INSERT OR REPLACE INTO token ({_TOKEN}, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*msgspec.structs.astuple(row), token_mac(key, row)) for row in rows],
+        )
+
+    def judged_tokens(self) -> Judged:
+        """All tokens, oldest first, and the rows that are none."""
+        with self._lock:
+            return self._judged(self._db) or Judged([], [], [])
+
+    def tokens(self, *, live_only: bool = False) -> list[TokenRow]:
+        """The tokens that this ledger made, oldest first; rows that are none are told once."""
+        judged = self.judged_tokens()
+        said = judged.said()
+        for text in said:
+            if text not in self.strange:
+                _log.error(text)
+        self.strange = said
+        rows = judged.ours
+        return [row for row in rows if row.revoked_us is None] if live_only else rows
+
+    def administrators(self) -> int:
+        """How many live rows say `admin`; one that nobody wrote only makes the rule stricter."""
+        query = "SELECT count(*) FROM token WHERE role = 'admin' AND revoked_us IS NULL"
+        return msgspec.convert(self._rows(query)[0][0], int)
+
     def create_token(
         self, name: str, role: str, source: str = "", tenant: str = ""
     ) -> tuple[TokenRow, str]:
@@ -208,32 +277,38 @@ class Meta:
             ).fetchone()
             if taken:
                 raise BadRequest(f"a live token is already named {name!r}", field="name")
-            db.execute(
-                "INSERT INTO token VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
-                (row.id, name, role, source, tenant, row.hash, row.created_us),
-            )
+            self._write_tokens(db, [row])
         return row, secret
 
-    def tokens(self, *, live_only: bool = False) -> list[TokenRow]:
-        """All tokens, oldest first."""
-        where = "WHERE revoked_us IS NULL " if live_only else ""
-        rows = self._rows(
-            "SELECT id, name, role, source, tenant, hash, created_us, revoked_us "
-            f"FROM token {where}ORDER BY created_us, id"
-        )
-        return [msgspec.convert(dict(zip(_TOKEN, row, strict=True)), TokenRow) for row in rows]
-
     def revoke_token(self, token_id: str) -> TokenRow:
-        """End a token at once; raises NotFound unless it is live."""
+        """End a token at once; raises NotFound unless it is live.
+
+        The keyring remembers it first, so that no older copy of the row brings it back. A row that
+        this ledger did not write is removed.
+        """
         now = wall_us()
         with self._transaction() as db:
-            done = db.execute(
-                "UPDATE token SET revoked_us = ? WHERE id = ? AND revoked_us IS NULL",
-                (now, token_id),
-            )
-            if done.rowcount != 1:
+            judged = self._judged(db) or Judged([], [], [])
+            strange = [row for row in judged.strange if row.id == token_id]
+            live = [
+                row for row in judged.ours
+                if row.id == token_id and (row.revoked_us is None or row in judged.undone)
+            ]
+            if not strange and not live:
                 raise NotFound(f"there is no live token {token_id!r}")
-        return next(row for row in self.tokens() if row.id == token_id)
+            row = msgspec.structs.replace((strange or live)[0], revoked_us=now)
+            self._keys().bind_tokens({token_id: now})
+            if strange:
+                db.execute("DELETE FROM token WHERE id = ?", (token_id,))
+            else:
+                self._write_tokens(db, [row])
+        return row
+
+    def adopt_tokens(self, rows: Sequence[TokenRow]) -> None:
+        """Take over the tokens of a ledger that this one continues, under this one's keyring."""
+        with self._transaction() as db:
+            self._write_tokens(db, rows)
+        self._keys().bind_tokens({row.id: row.revoked_us for row in rows if row.revoked_us})
 
     # --- sources
     def add_source(self, number: int, source_id: str, tenant: str = "") -> None:
@@ -356,7 +431,7 @@ class Meta:
         return msgspec.convert(rows[0][0], bytes)
 
 
-_TOKEN = ("id", "name", "role", "source", "tenant", "hash", "created_us", "revoked_us")
+_TOKEN = ", ".join(COLUMNS)
 
 
 def _verification(row: tuple[object, ...]) -> VerificationRow:

@@ -56,4 +56,5 @@ MIGRATIONS: tuple[str, ...] = (
     DROP TABLE source;
     ALTER TABLE named_source RENAME TO source;
     """,
+    "ALTER TABLE token ADD COLUMN mac BLOB",
 )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from indelible.base.errors import DiskFull, LedgerStopped
 from indelible.base.limits import DATABASE_SECONDS
+
+_READ_ONLY = "Mount the disk for writing and give the command again."
 
 
 class StoreFailed(LedgerStopped, sqlite3.OperationalError):
@@ -62,6 +66,22 @@ class DurableLink(sqlite3.Connection):
         except sqlite3.OperationalError as error:
             raise _translated(error, self.name) from error
 
+    @contextmanager
+    def transaction(self, mode: str = "IMMEDIATE") -> Iterator[None]:
+        """All that is done inside is durable at the end, or none of it.
+
+        Also when it is the commit that fails: a transaction left open would lock others out, and
+        every later one of this connection would be refused.
+        """
+        self.execute(f"BEGIN {mode}")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self.in_transaction:  # a full disk has ended it already
+                self.execute("ROLLBACK")
+            raise
+
     def copy_to(self, path: Path) -> None:
         """A consistent copy as the new private file `path`, whose name its errors carry."""
         target = connect(path)
@@ -87,6 +107,8 @@ def connect(path: Path, *, read_only: bool = False) -> DurableLink:
     except sqlite3.OperationalError as error:
         raise _translated(error, str(path)) from error
     except OSError as error:
+        if error.errno == errno.EROFS:  # no trouble with the database, so no `sqlite3.Error`
+            raise LedgerStopped(f"{path}: {error.strerror}", remedy=_READ_ONLY) from error
         raise StoreFailed(f"{path}: {error.strerror}") from error
     link.name = str(path)
     if read_only:

@@ -91,3 +91,14 @@ def test_the_owner_role_cannot_be_granted_and_reads_everything():
     assert owner().scope == EVERYTHING
     assert decide(owner(), Permission.SEARCH).allowed
     assert decide(owner(), Permission.BACKUP).allowed
+
+
+OWN = ["\uff29ndelible", "\u0131ndelible", "\u200bindelible", "indelible-2"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_nobody_writes_for_a_tenant_that_reads_as_the_ledgers_own(name):
+    named = decide(_principal(Role.WRITER, "app"), Permission.WRITE, Resource(tenant=name))
+    bound = decide(_principal(Role.WRITER, "app", name), Permission.WRITE)
+    assert not named.allowed
+    assert not bound.allowed

@@ -356,3 +356,37 @@ def test_the_publisher_is_asked_for_its_note_once(kept: Kept) -> None:
     ledger.close()
     assert reads == 1
     assert os.path.isdir(kept.root / "copy")
+
+
+def test_status_says_how_far_a_backup_and_a_seal_are(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, int, int]] = []
+
+    async def steps(ledger: LocalLedger) -> None:
+        def look() -> None:
+            for one in ledger.rooms.status().working:
+                seen.append((one.name, one.done, one.total))
+
+        copied, sealed = backing._Copy._copied, ledger.core.sealed
+
+        def copy(self: backing._Copy, file: Path) -> None:
+            copied(self, file)
+            look()
+
+        async def seal(end: int) -> None:
+            await sealed(end)
+            look()
+
+        monkeypatch.setattr(backing._Copy, "_copied", copy)
+        monkeypatch.setattr(ledger.core, "sealed", seal)
+        await ledger.rooms.backup(kept.root / "watched", None)
+        await ledger.rooms.seal()
+        assert ledger.rooms.status().working == ()
+
+    kept.run(steps)
+    backups = [(done, total) for name, done, total in seen if name == "backup"]
+    assert len(backups) > 4
+    assert backups == sorted(backups)
+    assert 0 < backups[0][0] < backups[-1][0] <= backups[-1][1]
+    assert [done == total > 0 for name, done, total in seen if name == "seal"] == [True]

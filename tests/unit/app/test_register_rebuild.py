@@ -195,3 +195,15 @@ def test_a_witness_that_does_not_know_the_log_is_no_source(kept: Kept, witness: 
         register_rebuild(kept.data, witness + "elsewhere")
     assert refused.value.exit_code == 5
     assert not (kept.state / "register.sqlite").exists()
+
+
+def test_rebuilding_says_how_much_of_how_much_is_read(kept: Kept) -> None:
+    note = note_of(kept)
+    lose(kept)
+    heard: list[tuple[int, int]] = []
+    report = register_rebuild(
+        kept.data, str(note), lambda done, total: heard.append((done, total))
+    )
+    assert heard == sorted(heard)
+    assert heard[-1] == (report.size, report.size)
+    assert heard[0][0] < heard[-1][0]

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from indelible.app import backing, continuing, copying, restoring
+from indelible.app import backing, continuing, copying, fsck_folder, restoring
 from indelible.app import restore as restore_folder
 from indelible.app.local import LocalLedger
 from indelible.app.place import Place
@@ -21,6 +21,7 @@ from indelible.ledger import compact
 from indelible.ledger.open import Forked, RolledBack
 from indelible.ledger.register import Register
 from indelible.store.meta import Meta
+from indelible.store.sqlite import connect
 from support.kept import ORIGIN, Kept, bodies, post, verdict
 
 
@@ -134,7 +135,7 @@ def test_a_closed_ledger_stays_verifiable_and_takes_nothing_more(kept: Kept) -> 
 
 
 def test_senders_go_on_with_the_next_ledger_as_they_are(kept: Kept) -> None:
-    meta = Meta(kept.data / "meta.sqlite")
+    meta = Meta(kept.data / "meta.sqlite", keyring=kept.place.keyring())
     row, _ = meta.create_token("hr feed", "writer", "hr")
     meta.close()
     report = accepted(kept, lost(kept))
@@ -154,6 +155,40 @@ def test_senders_go_on_with_the_next_ledger_as_they_are(kept: Kept) -> None:
 async def _open(data: Path, steps: object) -> None:
     async with LocalLedger(data) as ledger:
         await steps(ledger)  # type: ignore[operator]
+
+
+def test_only_tokens_that_the_old_keyring_vouches_for_go_on(kept: Kept) -> None:
+    meta = Meta(kept.data / "meta.sqlite", keyring=kept.place.keyring())
+    for name in ("true", "raised"):
+        meta.create_token(name, "writer", "hr")
+    meta.revoke_token(meta.create_token("gone", "auditor")[0].id)
+    meta.close()
+    copy = lost(kept)
+    link = connect(copy / "meta.sqlite")
+    link.execute("UPDATE token SET role='auditor' WHERE name='raised'")
+    link.execute("UPDATE token SET revoked_us=NULL WHERE name='gone'")
+    link.close()
+    place = Place.at(Path(accepted(kept, copy).next))
+    meta = Meta(place.paths.meta, keyring=place.keyring())
+    judged = meta.judged_tokens()
+    assert ([row.name for row in judged.ours], judged.strange) == (["true"], [])
+    meta.close()
+
+
+def test_a_token_revoked_after_the_backup_stays_revoked(kept: Kept) -> None:
+    meta = Meta(kept.data / "meta.sqlite", keyring=kept.place.keyring())
+    row, _ = meta.create_token("gone", "auditor")
+    copy = back_up(kept)
+    meta.revoke_token(row.id)
+    meta.close()
+    as_of(kept, copy)
+    assert fsck_folder(copy, columns=False).exit == 0  # an older backup is no damage
+    kept.lose_data()
+    back(kept, copy)
+    meta = Meta(kept.data / "meta.sqlite", keyring=kept.place.keyring())
+    assert meta.tokens(live_only=True) == []
+    meta.close()
+    assert fsck_folder(kept.data, columns=False).exit == 0
 
 
 def test_a_third_ledger_follows_the_second_by_number(kept: Kept) -> None:
@@ -233,7 +268,7 @@ def test_where_there_is_no_loss_none_is_accepted(kept: Kept) -> None:
 def test_two_people_decide_where_there_are_two_administrators(
     kept: Kept, by: tuple[str, ...]
 ) -> None:
-    meta = Meta(kept.data / "meta.sqlite")
+    meta = Meta(kept.data / "meta.sqlite", keyring=kept.place.keyring())
     for name in ("ann", "bob"):
         meta.create_token(name, "admin")
     meta.close()

@@ -168,6 +168,23 @@ def test_the_beat_goes_in_pieces_over_restarts_and_rests_until_it_is_due_again(
     opened(data, go_on)
 
 
+def test_a_round_ends_while_more_arrives_than_a_piece_holds(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "VERIFY_PIECE_EVENTS", 50)
+
+    async def body(ledger: LocalLedger) -> None:
+        end = await sealed(ledger, 120)
+        await verify_on_beat(ledger.core)
+        later(monkeypatch, ledger.place.settings.verify_every + 60)
+        for _ in range(4):
+            await verify_on_beat(ledger.core)
+            await sealed(ledger, 60)
+        assert ranges(ledger) == [("beat", 50), ("beat", 50), ("beat", end - 100)]
+
+    opened(data, body)
+
+
 def test_damage_stands_over_a_restart_until_a_verification_of_it_is_clean(data: Path) -> None:
     async def find(ledger: LocalLedger) -> None:
         await sealed(ledger, 600)  # whole tiles: a start does not read this segment again

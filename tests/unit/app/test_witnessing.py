@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
+from zipfile import ZipFile
 
 import msgspec
 import pytest
@@ -14,17 +15,21 @@ from indelible.app import witnessing
 from indelible.app.core import Core
 from indelible.app.local import LocalLedger
 from indelible.app.setup import init_ledger
+from indelible.app.signatures import configured_witnesses
 from indelible.app.witnessing import ask_one, ask_witnesses, cosigned_path
 from indelible.base.clock import MICROS, wall_us
+from indelible.base.errors import BadRequest
 from indelible.ledger.cosign import HttpAnswer, Submission, WitnessError
 from indelible.ledger.incoming import own_record
 from indelible.proof.checkpoint import Checkpoint, parse_head, sign
-from indelible.proof.keys import Ed25519Cosigner
+from indelible.proof.keys import Ed25519Cosigner, Ed25519Signer
 from indelible.proof.note import check, parse
 
 ORIGIN = "log.example/witnessed"
 W1 = Ed25519Cosigner("witness.example/w1", b"\x01" * 32)
 W2 = Ed25519Cosigner("witness.example/w2", b"\x02" * 32)
+
+ORIGIN_KEY = Ed25519Signer(ORIGIN, b"\x03" * 32).vkey
 
 
 class Witnesses:
@@ -333,5 +338,85 @@ def test_a_kept_note_that_was_altered_is_not_believed(folder: Path, network: Wit
         path = cosigned_path(core, W1.verifier)
         path.write_bytes(path.read_bytes().replace(b"\n%d\n" % core.publisher.size, b"\n99\n"))
         assert witnessing.remembered(core, W1.verifier) == (0, 0, "", None)
+
+    _with(folder, act)
+
+
+def test_proofs_bear_the_newest_cosigned_checkpoint_that_reaches_so_far(
+    folder: Path, network: Witnesses
+) -> None:
+    now = wall_us() // MICROS
+    network.answers = {"one.example": _cosigns(W1, now), "two.example": _cosigns(W2, now)}
+
+    def lines(note: bytes) -> tuple[int, int]:
+        """Size, and how many of the two witnesses cosigned it."""
+        parsed = parse(note)
+        return parse_head(parsed.text)[0].size, sum(
+            check(parsed, [one.verifier])[0].valid for one in (W1, W2)
+        )
+
+    def proved(core: Core, index: int) -> tuple[int, int]:
+        with ZipFile(core.prover.bundle([index], None)) as bundle:
+            return lines(bundle.read("checkpoint"))
+
+    async def act(ledger: LocalLedger) -> None:
+        core = ledger.core
+        first = core.publisher.size
+        assert proved(core, 0) == (first, 0)
+        _add(core, "one", W1)
+        _add(core, "two", W2)
+        await ask_witnesses(core)
+        await _grow(ledger)
+        assert lines(core.publisher.note) == (first + 1, 0)
+        assert proved(core, 0) == (first, 2)
+        assert lines(core.prover.cosigned()) == (first, 2)
+        assert proved(core, first) == (first + 1, 0)
+        del network.answers["two.example"]
+        await ask_witnesses(core)
+        assert proved(core, 0) == (first + 1, 1)
+
+    _with(folder, act)
+
+    async def again(ledger: LocalLedger) -> None:
+        size, count = proved(ledger.core, 0)
+        assert (size < ledger.core.publisher.size, count) == (True, 1)
+
+    _with(folder, again)
+
+
+def test_a_cosigned_note_of_another_history_is_not_shown(
+    folder: Path, network: Witnesses
+) -> None:
+    async def act(ledger: LocalLedger) -> None:
+        core = ledger.core
+        keys, size = core.ledger.keys, core.publisher.size
+        other = sign(
+            Checkpoint(ORIGIN, size, bytes(32)), keys.ed25519[0], keys.mldsa44[0], 1
+        )
+        note = parse(other)
+        core.publisher.keep_cosigned(note.text, note.signatures)
+        assert core.prover.cosigned() == core.publisher.note
+
+    _with(folder, act)
+
+
+@pytest.mark.parametrize("vkey", ["", "w1", ORIGIN_KEY])
+def test_a_key_that_no_witness_cosigns_with_is_refused_when_it_is_added(
+    folder: Path, vkey: str
+) -> None:
+    async def act(ledger: LocalLedger) -> None:
+        with pytest.raises(BadRequest) as refused:
+            await ledger.rooms.witness_add("one", "https://one.example", vkey)
+        assert refused.value.field == "vkey"
+        assert ledger.core.meta.witnesses() == []
+
+    _with(folder, act)
+
+
+def test_one_unreadable_witness_does_not_hide_the_others(folder: Path) -> None:
+    async def act(ledger: LocalLedger) -> None:
+        ledger.core.meta.add_witness("bad", "https://bad.example", "nothing")
+        _add(ledger.core, "one", W1)
+        assert [key.name for key in configured_witnesses(ledger.place)] == [W1.name]
 
     _with(folder, act)

@@ -186,14 +186,19 @@ STATUS = {
     "bytes_by_kind": {"evidence": 150_000_000, "columns": 100_000_000},
     "disk_free_bytes": 5_000_000_000, "disk_full_in_days": 40.2, "witnesses": [WITNESS],
     "unwitnessed_events": 7, "unwitnessed_seconds": 3.0,
-    "last_verification": {"verdict": "proven", "finished": "2026-03-01T00:00:00Z"},
+    "last_verification": {"verdict": "proven", "events": 9, "of": 10, "age_seconds": 5,
+                          "cause": "segment"},
+    "last_full_verification": {"verdict": "tampered", "events": 1_200_000, "of": 1_234_567,
+                               "age_seconds": 7200, "cause": "beat"},
 }
 
 
 def test_status_is_readable(run: Cli, server: FakeServer) -> None:
     server.answer("GET", "/v1/status", STATUS)
     result = run("status")
-    for part in ("1,234,567 events", "ab12", "the last 7 events, 3 s", "verdict proven",
+    for part in ("1,234,567 events", "ab12", "the last 7 events, 3 s",
+                 "proven, 9 of 10 events, 5 s ago (segment)",
+                 "tampered, 1,200,000 of 1,234,567 events, 2 h ago (beat)",
                  "5.0 GB free, full in 40 days", "evidence  150.0 MB   121.5 B", "w1"):
         assert part in result.stdout, part
     assert result.exit_code == 0

@@ -121,6 +121,19 @@ def test_show_body_prints_the_exact_bytes(run: Cli, server: FakeServer) -> None:
     assert run("show", "7", "--body").stdout_bytes == b'{"action":"a.b"}'
 
 
+def test_show_body_writes_nothing_to_a_terminal_that_acts_on_it(
+    run: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = '{"action":"a.b","data":"\x9b31m\u202e"}'
+    server.answer("GET", "/v1/events/7", {**SHOWN, "body": hostile})
+    assert run("show", "7", "--body").stdout_bytes == hostile.encode()
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True, raising=False)
+    shown = run("show", "7", "--body").stdout
+    assert json.loads(shown) == json.loads(hostile)
+    assert "\x9b" not in shown
+    assert "\u202e" not in shown
+
+
 def history_page(entries: list[dict[str, object]], **more: object) -> dict[str, object]:
     return {"type": "payroll_record", "id": "a/b c", "entries": entries, "cursor": "",
             "tree_size": 9, "took_ms": 1.0, **more}
@@ -147,6 +160,40 @@ def test_history_shows_before_and_after_of_each_change(run: Cli, server: FakeSer
         "denied  (asked for, not applied)  #2", "as recorded at 2026-03-03", "  salary  200",
     ):
         assert part in out, part
+
+
+def test_history_names_the_other_targets_of_an_event(run: Cli, server: FakeServer) -> None:
+    policies = [{"type": "iam_policy", "id": f"p{n}"} for n in range(5)]
+    key = {"type": "iam_access_key", "id": "AKIA1", "name": "ci"}
+    entries = [
+        {"event": row(1, targets=2), "applied": True, "changes": [], "others": [key]},
+        {"event": row(2, targets=6), "applied": True, "changes": [], "others": policies},
+        {"event": row(3), "applied": True, "changes": []},
+    ]
+    server.answer("GET", "/v1/targets/iam_user/u/history", history_page(entries))
+    lines = run("history", "iam_user", "u").stdout.splitlines()
+    assert lines[1].endswith("(jsmith), with iam_access_key AKIA1 (ci)  #1")
+    assert lines[2].endswith("(jsmith), with iam_policy p0, iam_policy p1, iam_policy p2 +2  #2")
+    assert lines[3].endswith("(jsmith)  #3")
+
+
+def test_a_state_of_which_nothing_is_known_says_so(run: Cli, server: FakeServer) -> None:
+    server.answer("GET", "/v1/targets/iam_user/u/history", history_page([], state={}))
+    out = run("history", "iam_user", "u", "--at", "2020-01-01").stdout
+    assert "as recorded at 2020-01-01\n  nothing is known:" in out
+
+
+def test_a_narrow_table_keeps_the_telling_end_of_a_target(
+    run: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indelible.cli.output.Output.columns", lambda _: 100)
+    long = row(1, target_type="iam_user", target="stratus-red-team-backdoor-u-user-of-nmfalu",
+               target_name="", targets=2, action="iam.user_policy.attach")
+    server.answer("GET", "/v1/search", page([long]))
+    line = run("search").stdout.splitlines()[1]
+    assert len(line) <= 100
+    assert "iam_user strat" in line
+    assert "nmfalu +1 " in line
 
 
 def test_timeline_has_a_heading_for_each_day_and_names_who_acted(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indelible.cli.visible import cut, visible, visible_json, width
+from indelible.cli.visible import cut, cut_middle, visible, visible_json, width
 
 DANGEROUS = "\x00\x07\x1b\r\n\t\x7f\x9b\u200b\u200f\u2028\u202e\u2066\ufeff\U000e0041"
 
@@ -40,3 +41,15 @@ def test_wide_characters_count_two_columns_and_are_cut_whole() -> None:
     assert width("日本") == 4
     assert cut("日本語", 5) == "日本…"
     assert cut("abc", 3) == "abc"
+
+
+@pytest.mark.parametrize("columns", range(3, 20))
+def test_what_is_cut_in_the_middle_keeps_both_ends_and_fits(columns: int) -> None:
+    for text in ("abcdefghijklmnopqrstuvwxyz", "日本語のとても長い名前です"):
+        shown = cut_middle(text, columns)
+        assert width(shown) <= columns
+        assert "…" in shown
+        head, tail = shown.split("…")
+        assert text.startswith(head)
+        assert text.endswith(tail)
+    assert cut_middle("short", 5) == "short"

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from indelible.base import limits
 from indelible.base.clock import to_us
 from indelible.base.errors import InvalidEvent, TooLarge
-from indelible.event.model import Event
+from indelible.event.model import Event, Via
+from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.native import CONTENT_BYTES, parse_event, parse_native
+from indelible.ledger.incoming import Source, Work
+from indelible.ledger.writer import _Encoder, _Verdict
 
 BASE = {
     "action": "payroll.record.delete",
@@ -150,10 +153,30 @@ def test_control_characters_are_kept_as_escapes() -> None:
 def test_no_content_holds_a_line_end_or_exceeds_what_a_body_has_room_for() -> None:
     room = CONTENT_BYTES - len(parse_event(LINE, 1).content) - len(',"data":""')
     largest = json.dumps({**BASE, "data": "x" * room}).encode()
-    assert len(parse_event(largest, 1).content) == CONTENT_BYTES == limits.BODY_BYTES - 4096
+    assert len(parse_event(largest, 1).content) == CONTENT_BYTES == limits.BODY_BYTES - 20_480
     with pytest.raises(InvalidEvent) as caught:
         parse_event(json.dumps({**BASE, "data": "x" * (room + 1)}).encode(), 1)
     assert (caught.value.code, caught.value.field) == ("too_large", "data")
+
+
+def test_whatever_names_token_and_ledger_add_a_body_keeps_its_bound():
+    wide, escaped = "\U0001f600", "\x01"  # 4 bytes where only printable text may stand, else 6
+    source = Source(limits.SOURCES, wide * limits.NAME_CHARS)
+    via = Via(
+        protocol="import", parser="cloudtrail/1", peer="f" * 45, backfill=True,
+        tls=escaped * limits.HEADER_CHARS,
+    )
+    flags = ("time_absent", "time_assumed", "ahead", "late", "probable_repeat", "guessed")
+    event = Parsed(
+        content=b"{}", idempotent=b"", line=1, flags=flags, kind="unparsed", seq=(1 << 64) - 1,
+        boot=escaped * limits.NAME_CHARS,
+    )
+    encoder = _Encoder(0, 0)
+    encoder.add(Work(source, via, [event]), [_Verdict(b"", (1 << 63) - 1, False)])
+    (ledger,) = encoder.bodies
+    key = "\xff" * (limits.NAME_CHARS // 2)
+    token = msgspec.json.encode({"id": f"{key}/65536", "tenant": wide * limits.NAME_CHARS})
+    assert len(ledger) + len(token) <= limits.ADDED_BYTES
 
 
 def test_a_request_beyond_its_limits_is_refused_as_a_whole() -> None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from indelible.base.errors import Damaged
+from indelible.base.errors import Damaged, FolderInUse
 from indelible.ledger import compact as compact_module
 from indelible.ledger import keeper as keeper_module
 from indelible.ledger import tail as tail_module
 from indelible.ledger import writer as writer_module
 from indelible.ledger.incoming import Work
-from indelible.ledger.keeper import Keeper
+from indelible.ledger.keeper import Keeper, sealing_turn
 from indelible.ledger.open import Ledger, drop_sealed_journals
 from indelible.ledger.seal import column_file_of
+from indelible.ledger.seen import seal_run
 from indelible.store import column_file as column_module
 from indelible.store import evidence as evidence_module
 from indelible.store.column_file import merge_column_files, read_column_tables
 from indelible.store.columns import ColumnBuilder, table_of
+from indelible.store.keyring import SEEN
 from support.opened import APP, VIA, create, incoming, open_ledger, work
 
 
@@ -147,6 +151,86 @@ def test_files_of_an_interrupted_seal_are_swept_and_their_keys_destroyed(ledger:
     keeper_of(ledger)
     assert not list(ledger.paths.evidence.iterdir())
     assert len(ledger.keyring.all_ids()) == len(before) - 2
+    ledger.close()
+
+
+def cut_off(ledger: Ledger, end: int) -> None:
+    """A seal that ends before its segment is named."""
+    keeper = keeper_of(ledger)
+    keeper.follow(ledger.writer.where(), 1 << 62)
+
+    def refuse(*_rows: object) -> None:
+        raise OSError("the power went")
+
+    keeper.manifest.add = refuse  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="power"):
+        keeper.seal(keeper.take(end))
+    del keeper.manifest.add  # type: ignore[method-assign]
+
+
+def test_a_seal_after_an_interrupted_one_may_end_elsewhere(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.writer.append([work(0, 30, ids=True)])
+    cut_off(ledger, 20)
+    keeper = keeper_of(ledger)
+    keeper.follow(ledger.writer.where(), 1 << 62)
+    for end in (10, 30):
+        keeper.seal(keeper.take(end))
+        keeper.drop(end)
+    ledger.close()
+    again = open_ledger(tmp_path)
+    assert again.writer.append([work(0, 30, ids=True)])[0][0].duplicates == list(range(30))
+    again.close()
+
+
+def test_ids_beyond_the_data_answer_for_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    """In a copy that is not of one moment the id index may know more than the journal holds."""
+    ledger.writer.append([work(0, 5, ids=True)])
+    ledger.writer.roll()
+    ledger.writer.append([work(5, 5, ids=True)])
+    cut_off(ledger, 10)
+    ledger.close()
+    sorted(ledger.paths.journal.iterdir())[-1].unlink()
+    again = open_ledger(tmp_path)
+    [written], _ = again.writer.append([work(4, 3, ids=True)])
+    assert (written.indexes, written.duplicates) == ([4, 5, 6], [0])
+    assert again.tree.size == 7
+    again.close()
+
+
+def test_an_id_index_that_crosses_the_end_of_evidence_is_refused(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.writer.append([work(0, 20, ids=True)])
+    keeper = keeper_of(ledger)
+    seal_all(ledger, keeper)
+    ledger.close()
+    [run] = ledger.paths.ids.iterdir()
+    seal_run(ledger.paths.ids, ledger.keyring.newest(SEEN), 0, 25, b"")
+    run.unlink()
+    with pytest.raises(Damaged, match="beyond the evidence"):
+        open_ledger(tmp_path)
+    assert list(ledger.paths.ids.iterdir())
+
+
+def test_a_second_sealer_waits_for_the_first_to_end(ledger: Ledger) -> None:
+    """What one has not named yet, the other would sweep: its events would be gone."""
+    hold = (
+        "import sys; from pathlib import Path; from indelible.ledger.keeper import sealing_turn;"
+        "from indelible.ledger.paths import LedgerPaths;"
+        "turn = sealing_turn(LedgerPaths(Path(sys.argv[1]))); print(flush=True); sys.stdin.read()"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", hold, str(ledger.paths.data)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == b"\n"
+    with pytest.raises(FolderInUse):
+        sealing_turn(ledger.paths)
+    first.communicate(timeout=60)
+    sealing_turn(ledger.paths).close()
     ledger.close()
 
 

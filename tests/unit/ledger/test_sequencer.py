@@ -12,6 +12,7 @@ import pytest
 
 from indelible.base import limits
 from indelible.base.errors import Busy, DiskFull, LedgerStopped
+from indelible.base.invariant import InvariantViolated
 from indelible.ledger import sequencer as module
 from indelible.ledger.incoming import Durable
 from indelible.ledger.journal import journal_files, journal_spans
@@ -91,6 +92,28 @@ def test_a_failed_write_answers_every_waiting_sender(
         assert all(isinstance(a, LedgerStopped) for a in answers)
         with pytest.raises(LedgerStopped):
             await sequencer.submit(work(40, 1))
+
+    run(ledger, body)
+
+
+def test_a_batch_that_is_durable_but_not_in_the_tree_is_the_last(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one would be answered with indexes that the journal has given already."""
+
+    async def body(sequencer: Sequencer, told: list[Durable]) -> None:
+        await sequencer.submit(work(0, 1))
+
+        def contradicts(_prepared: object) -> bytes:
+            raise InvariantViolated("leaves of a batch that was not stored")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ledger.writer, "compute_leaves", contradicts)
+            with pytest.raises(InvariantViolated):
+                await sequencer.submit(work(1, 2))
+        with pytest.raises(LedgerStopped):
+            await sequencer.submit(work(3, 1))
+        assert len(told) == 1
 
     run(ledger, body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from pathlib import Path
 
@@ -101,3 +102,22 @@ def test_a_reader_in_another_thread_sees_no_wrong_root() -> None:
     done.set()
     thread.join()
     assert not wrong
+
+
+def test_stored_tiles_are_there_after_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what a process wrote that was killed before it could make it durable."""
+    synced: list[str] = []
+    real = os.fsync
+
+    def spy(handle: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        real(handle)
+
+    tree = LogTree(absent)
+    tree.append(leaves(600))
+    (tmp_path / "1").write_bytes(bytes(tree.levels[1]))
+    monkeypatch.setattr(os, "fsync", spy)
+    tree.store(tmp_path, 600)
+    assert synced == [str(tmp_path / "1"), str(tmp_path)]

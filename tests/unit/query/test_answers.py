@@ -14,6 +14,9 @@ import pytest
 from indelible.base.clock import parse_rfc3339
 from indelible.base.errors import BadRequest, QueryError
 from indelible.event.predicate import EVERYTHING, Op, Term
+from indelible.query import aggregate as aggregates
+from indelible.query import history as histories
+from indelible.query import run as runs
 from indelible.query.aggregate import count, facets, histogram, suggest
 from indelible.query.export import CSV_COLUMNS, export
 from indelible.query.history import history
@@ -23,6 +26,7 @@ from indelible.query.model import (
     FacetsRequest,
     HistogramRequest,
     HistoryRequest,
+    SearchRequest,
     SuggestRequest,
     TimelineRequest,
 )
@@ -202,6 +206,25 @@ def test_a_history_tells_oldest_first_what_changed(make: Make, event_body: Body)
     assert "state" not in encoded
 
 
+def test_a_history_names_what_else_was_touched(
+    make: Make, event_body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = [{"type": "policy", "id": f"p{n}", "name": f"P{n}"} for n in range(3)]
+    told = [
+        event_body(0, targets=[policies[0], {"type": "doc", "id": "d"}]),
+        event_body(1, targets=[{"type": "doc", "id": "d"}, {"type": "doc", "id": "e"}]),
+        event_body(2, targets=[{"type": "doc", "id": "d"}, *policies]),
+    ]
+    engine, _ = make(told, [3])
+    monkeypatch.setattr(histories, "HISTORY_TARGETS", 2)
+    entries = _history(engine).entries
+    assert [[(o.type, o.id, o.name) for o in entry.others] for entry in entries] == [
+        [("policy", "p0", "P0")], [("doc", "e", "")],
+        [("policy", "p0", "P0"), ("policy", "p1", "P1")],
+    ]
+    assert entries[2].event.targets == 4
+
+
 def test_a_history_is_paged_over_events_that_name_other_targets(
     make: Make, event_body: Body
 ) -> None:
@@ -235,6 +258,47 @@ def test_the_state_at_a_moment_is_what_successful_changes_amount_to(
     answer = _history(engine, state_at_us=at_us)
     assert {path: bytes(value).decode() for path, value in answer.state.items()} == state
     assert msgspec.json.encode(answer)
+
+
+def test_a_state_holds_no_more_than_its_bound(
+    make: Make, event_body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(histories, "ANSWER_BYTES", 100)
+
+    def bodies(path: str) -> list[bytes]:
+        return [
+            event_body(
+                number, targets=[{"type": "doc", "id": "d"}],
+                changes=[{"path": path.format(number), "after": "x" * 40}],
+            )
+            for number in range(10)
+        ]
+
+    at_us = parse_rfc3339("2026-03-04T00:00:00Z")
+    engine, _ = make(bodies("same"), [4])
+    assert len(_history(engine, state_at_us=at_us).state) == 1
+    engine, _ = make(bodies("p{}"), [4])
+    with pytest.raises(QueryError) as caught:
+        _history(engine, state_at_us=at_us)
+    assert caught.value.code == "query_too_large"
+
+
+def test_counted_values_and_columns_take_no_more_than_their_bound(
+    make: Make, event_body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (aggregates, runs):
+        monkeypatch.setattr(module, "ANSWER_BYTES", 100)
+    bodies = [event_body(n, labels={"k": str(n) * 60}, data={"a": [["y" * 60]]}) for n in range(3)]
+    engine, _ = make(bodies, [2])
+    request = SearchRequest(scope=EVERYTHING, limit=1)
+    once = msgspec.structs.replace(request, columns=("data.a",))
+    assert len(engine.search(once).events) == 1
+    with pytest.raises(QueryError, match="columns"):
+        engine.search(msgspec.structs.replace(request, columns=("data.a", "data.a.0")))
+    with pytest.raises(QueryError, match="100 bytes"):
+        facets(engine, FacetsRequest(scope=EVERYTHING, field="label.k"))
+    with pytest.raises(QueryError, match="100 bytes"):
+        histogram(engine, HistogramRequest(scope=EVERYTHING, by="label.k"))
 
 
 def test_a_timeline_holds_what_was_done_by_and_on_behalf_of_an_actor(

@@ -30,7 +30,7 @@ from indelible.query import export as export_module
 from indelible.query import run as run_module
 from indelible.query import session as session_module
 from indelible.query.corpus import look
-from indelible.query.cursor import read_cursor
+from indelible.query.cursor import Position, encode_cursor, read_cursor
 from indelible.query.model import CountRequest, ExportRequest, SearchRequest
 from indelible.query.service import OPERATIONS, Service, raise_if_error
 from indelible.query.sql_parts import Sql
@@ -201,6 +201,15 @@ def test_text_that_is_no_cursor_is_refused(make: Make, event_body: Body, text: s
     engine, _ = make([event_body(0)])
     with pytest.raises(BadRequest):
         engine.search(SearchRequest(scope=EVERYTHING, cursor=text))
+
+
+@pytest.mark.parametrize("place", [(-1, 0, 0, 0), (0, -(1 << 63), 0, 0), (0, 1 << 62, 0, 0),
+                                   (0, 0, 1 << 63, 0), (0, 0, 0, -1)])
+def test_a_cursor_that_names_no_place_is_refused(place: tuple[int, int, int, int]) -> None:
+    forged = encode_cursor(Position(b"x" * 12, *place))
+    with pytest.raises(BadRequest) as caught:
+        read_cursor(forged)
+    assert caught.value.code == "bad_cursor"
 
 
 def test_a_size_beyond_the_log_is_refused(make: Make, event_body: Body) -> None:

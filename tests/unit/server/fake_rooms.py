@@ -35,6 +35,7 @@ from indelible.server.rooms import (
     WitnessView,
 )
 from indelible.store.meta import Meta
+from support.token_keys import token_keyring
 
 CHECKPOINT = b"example.org/log\n2\nq6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=\n\n"
 
@@ -185,6 +186,9 @@ class FakeRooms:
     def checkpoint(self) -> bytes:
         return CHECKPOINT
 
+    async def cosigned(self) -> bytes:
+        return CHECKPOINT
+
     async def tile(self, path: str) -> bytes | None:
         return b"\xab" * 32 if path in ("tile/0/000.p/1", "tile/entries/000.p/1") else None
 
@@ -267,7 +271,7 @@ class House:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
         self.runner = asyncio.Runner()
-        self.meta = Meta(folder / "meta.sqlite")
+        self.meta = Meta(folder / "meta.sqlite", keyring=token_keyring())
         self.rooms = FakeRooms(self.meta)
         self.tokens = {
             "writer": self.meta.create_token("app", "writer", source="app")[1],

@@ -308,3 +308,18 @@ def test_metrics_name_routes_by_their_template(house):
     text = house.ask("GET", "/metrics", "auditor").body.decode()
     route = "/v1/targets/{type}/{id}/history"
     assert f'indelible_requests_total{{route="{route}",status="200"}} 1' in text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/backup", {"to": "/" + "a" * 1_000_000}, "to"),
+        ("/v1/backup", {"to": "/a", "keys_to": "/" + "a" * 1_000_000}, "keys_to"),
+        ("/v1/witnesses", {"name": "w", "url": "https://" + "a" * 1_000_000, "vkey": "v"}, "url"),
+        ("/v1/witnesses", {"name": "w", "url": "https://a", "vkey": "v" * 1_000_000}, "vkey"),
+    ],
+)
+def test_nothing_that_is_recorded_is_larger_than_an_event(house, path, body, field):
+    answer = house.ask("POST", path, "admin", body)
+    assert (answer.status, answer.json["error"]["field"]) == (400, field)
+    assert house.rooms.own == []

@@ -11,6 +11,7 @@ from tests.unit.server.fake_rooms import Answer, House, Listener
 from indelible.access import PERMISSIONS, READS_EVENTS, Permission, Role
 from indelible.base.errors import LedgerStopped
 from indelible.event.predicate import EVERYTHING, Op, Term
+from indelible.server.credentials import peer_of
 from indelible.server.route import Access
 from indelible.server.table import ROUTES
 
@@ -249,6 +250,16 @@ def test_forwarded_addresses_count_only_from_trusted_proxies(tmp_path):
     ):
         house.ask("POST", "/v1/events", "writer", EVENT, headers, client)
         assert house.rooms.submissions[-1].peer == peer
+    house.close()
+
+
+def test_a_proxy_that_adds_a_header_of_its_own_is_believed_before_the_sender(tmp_path):
+    house = House(tmp_path, trusted_proxies=("10.0.0.0/8",))
+    scope = house.scope("POST", "/v1/events", "writer", client="10.0.0.1")
+    scope["headers"] += [
+        (b"x-forwarded-for", b"198.51.100.1"), (b"x-forwarded-for", b"203.0.113.9"),
+    ]
+    assert peer_of(scope, house.app.context.trusted) == "203.0.113.9"
     house.close()
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import threading
 
 import pytest
 import zstandard
 
 from indelible.base import limits
 from indelible.base.errors import Busy, DiskFull, LedgerStopped
-from indelible.server import bodies
+from indelible.server import bodies, importing
+from indelible.server import events as events_module
+from indelible.server.binding import bind
 
 GOOD = b'{"action":"user.login","actor":{"type":"user","id":"ann"}}'
 BAD = b'{"action":"user.login"}'
@@ -358,3 +361,25 @@ def test_requests_that_are_still_arriving_are_bounded_together(house):
     messages = house.run(work())
     assert messages[0]["status"] == 503
     assert house.app.context.reading.held == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/import"])
+def test_a_large_request_is_bound_to_its_token_beside_the_others(house, monkeypatch, path):
+    house.tokens["acme"] = house.meta.create_token("a", "writer", source="a", tenant="acme")[1]
+    house.app.context.tokens.reload()
+    threads = []
+
+    def noted(*arguments):
+        threads.append(threading.current_thread().name)
+        return bind(*arguments)
+
+    for module in (events_module, importing):
+        monkeypatch.setattr(module, "bind", noted)
+    line = GOOD if path == "/v1/events" else json.dumps(
+        {"line": 1, "raw": GOOD.decode()}
+    ).encode()
+    for count in (1, limits.PARSE_APART_LINES + 2):
+        assert house.ask("POST", path, "acme", b"\n".join([line] * count)).status == 200
+    assert threads[0] == threading.current_thread().name
+    assert threads[1].startswith("parse")
+    assert all(b'"tenant":"acme"' in body for body in house.rooms.bodies)

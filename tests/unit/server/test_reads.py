@@ -7,8 +7,9 @@ import json
 import msgspec
 import pytest
 
+from indelible.base import limits
 from indelible.base.clock import parse_rfc3339
-from indelible.base.errors import Busy, LedgerStopped
+from indelible.base.errors import Busy, LedgerStopped, Unauthenticated
 from indelible.event.predicate import Op, Term
 from indelible.query.cursor import Position, encode_cursor
 from indelible.query.model import FacetsAnswer, FacetValue
@@ -180,6 +181,17 @@ def test_a_bundle_is_sent_whole_and_its_file_removed(house):
     assert house.ask("POST", "/v1/bundle", "reader", {"from": 0, "to": 0}).status == 200
 
 
+def test_the_record_of_a_bundle_names_every_event_in_it(house):
+    for _ in range(150):
+        house.post(EVENT)
+    indexes = list(range(150))
+    assert house.ask("POST", "/v1/bundle", "reader", {"indexes": indexes}).status == 200
+    assert house.rooms.own[-1]["data"]["indexes"] == indexes
+    many = {"indexes": list(range(limits.BUNDLE_INDEXES + 1))}
+    answer = house.ask("POST", "/v1/bundle", "reader", many)
+    assert (answer.status, answer.code) == (413, "too_large")
+
+
 @pytest.mark.parametrize(
     "asked",
     [{}, {"from": 1}, {"to": 1}, {"from": 2, "to": 1}, {"indexes": [-1]}, {"indexes": []},
@@ -211,6 +223,22 @@ def test_an_export_streams_and_is_recorded_before_its_first_byte(house):
     assert house.ask("GET", "/v1/export?format=xml", "reader").status == 400
     csv = house.ask("GET", "/v1/export?format=csv", "reader")
     assert csv.headers["content-type"].startswith("text/csv")
+
+
+def test_an_export_breaks_off_when_its_token_is_revoked(house):
+    row, house.tokens["leaver"] = house.meta.create_token("leaver", "reader")
+    house.app.context.tokens.reload()
+
+    async def chunks(request):
+        yield b"first"
+        house.meta.revoke_token(row.id)
+        house.app.context.tokens.reload()
+        yield b"second"
+
+    house.rooms.export = chunks
+    with pytest.raises(Unauthenticated):
+        house.ask("GET", "/v1/export", "leaver")
+    assert house.app.context.exports.open == 0
 
 
 def test_an_export_that_fails_at_once_is_an_error_and_frees_its_place(house):

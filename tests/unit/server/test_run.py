@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.unit.server.fake_rooms import House
 
+from indelible.base import limits
 from indelible.base.errors import SettingsError
 from indelible.server import connection as connections
 from indelible.server import run
@@ -195,6 +196,67 @@ def test_a_head_beyond_its_bound_is_hung_up_on(house):
         with pytest.raises(ConnectionError):
             sock.sendall(b"x" * 65_536 * 1_000)  # 64 MB, had nobody counted
         assert _post(house, port)[0] == 200
+
+
+def test_what_follows_a_chunked_body_is_no_header_of_the_request(house):
+    with serving(house) as (port, _), socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.settimeout(20)
+        sock.sendall(
+            b"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            b"Connection: close\r\n\r\n%x\r\n%s\r\n0\r\nAuthorization: Bearer %s\r\n\r\n"
+            % (len(EVENT), EVENT, house.tokens["writer"].encode())
+        )
+        assert sock.recv(64).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("trailers", [b"a:b\r\n" * 20_000, b"a:" + b"b" * 100_000])
+def test_trailers_have_the_bound_of_a_head(house, trailers):
+    with serving(house) as (port, _), socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.settimeout(20)
+        sock.sendall(
+            b"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        )
+        assert sock.recv(64).startswith(b"HTTP/1.1 401")  # a stranger, and still connected
+        with pytest.raises(ConnectionError):
+            sock.sendall(trailers * 500)
+        assert _post(house, port)[0] == 200
+
+
+class Unread:
+    """A connection of which only the transport matters, and how much waits in it."""
+
+    def __init__(self, size):
+        self.size, self.aborted = size, False
+        self.transport = self
+
+    def get_write_buffer_size(self):
+        return self.size
+
+    def abort(self):
+        self.aborted = True
+
+    _unread, _unread_since = 0, 0.0
+    unread = connections.Connection.unread
+
+
+def test_an_answer_that_nobody_takes_is_dropped_in_time(house):
+    silent, slow, idle = Unread(1_000), Unread(1_000_000), Unread(0)
+    for now in range(0, 2 * limits.UNREAD_SECONDS, 10):
+        slow.size -= 1_000
+        connections.hang_up_on_the_silent([silent, slow, idle], float(now))
+    assert [one.aborted for one in (silent, slow, idle)] == [True, False, False]
+
+
+def test_answers_that_nobody_takes_hold_no_more_than_their_bound(house):
+    page = 16 << 20
+    held = []
+    for now in range(40):  # one more client each second that asks and does not read
+        held.append(Unread(page))
+        alive = [one for one in held if not one.aborted]
+        connections.hang_up_on_the_silent(alive, float(now))
+    alive = [one for one in held if not one.aborted]
+    assert len(alive) * page <= limits.UNREAD_BYTES
+    assert alive == held[-len(alive) :]  # who waits longest goes first
 
 
 def test_connections_beyond_the_bound_are_answered_503(house, monkeypatch):

@@ -9,6 +9,7 @@ from tests.unit.server.fake_rooms import Listener
 
 from indelible.base import limits
 from indelible.base.errors import LedgerStopped
+from indelible.server import tail as tails
 
 EVENT = b'{"action":"user.login","actor":{"type":"user","id":"%s"}}'
 
@@ -102,18 +103,53 @@ def test_shutting_down_ends_a_tail(house):
     assert house.run(work()) == {"type": "http.response.body", "body": b""}
 
 
-def test_opening_a_tail_is_recorded_first_and_counted(house):
+def test_every_opening_of_a_tail_is_recorded_first_with_what_it_asks(house):
+    asked = ["target:a", "target:secret", "target:b"]
+
     async def work():
-        for _ in range(3):
-            listener = Listener(house, "/v1/tail?from=0")
-            await listener.until(1)
+        for q in asked:
+            listener = Listener(house, f"/v1/tail?from=0&q={q}")
+            await listener.until(0)
             await listener.leave()
 
     house.run(work())
-    (event,) = house.rooms.own
-    assert event["action"] == "indelible.tail"
+    own = [event for event in house.rooms.own if event["action"] == "indelible.tail"]
+    assert [event["data"]["q"] for event in own] == asked
+
+
+def test_a_tail_that_stays_open_is_counted_by_the_minute(house, monkeypatch):
+    monkeypatch.setattr(tails, "COUNTED_SECONDS", 0)
+
+    async def work():
+        listener = Listener(house, "/v1/tail?q=action:user.login")
+        await listener.until(0)
+        for number in range(1, 4):
+            await _submit(house, "ann")
+            await listener.until(number)
+        await listener.leave()
+
+    house.run(work())
+    own = [event for event in house.rooms.own if event["action"] == "indelible.tail"]
+    assert [event["data"].get("calls") for event in own] == [None, 1]
     house.run(house.app.close())
     assert house.rooms.own[-1]["data"]["calls"] == 2
+
+
+def test_a_revoked_token_is_told_nothing_more(house):
+    row, secret = house.meta.create_token("leaver", "reader")
+    house.tokens["leaver"] = secret
+    house.app.context.tokens.reload()
+
+    async def work():
+        listener = Listener(house, "/v1/tail?q=action:user.login", "leaver")
+        await listener.until(0)
+        scope = house.scope("DELETE", f"/v1/tokens/{row.id}", "admin")
+        await house.exchange(scope, [])
+        await _submit(house, "ann")
+        await listener.task
+        return listener.text
+
+    assert "ann" not in house.run(work())
 
 
 def test_a_tail_that_cannot_be_recorded_is_not_opened(house):

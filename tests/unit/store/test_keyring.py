@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,7 @@ from indelible.store.keyring import (
     Keyring,
     recover_master,
 )
+from indelible.store.sqlite import StoreFailed, StoreFull
 
 ORIGIN = "test.example/log"
 
@@ -180,8 +184,14 @@ def rotation_steps(folder: Path) -> int:
     return len(list(_steps(folder, None)))
 
 
-def _steps(folder: Path, stop: int | None) -> list[str]:
-    """Rotate, dying before step `stop`; the steps that were taken."""
+def _nobody(_secret: bytes) -> None:
+    return
+
+
+def _steps(
+    folder: Path, stop: int | None, keep: Callable[[bytes], None] = _nobody
+) -> list[str]:
+    """Rotate, dying before step `stop`; the steps that were taken. `keep` gets the new secret."""
     taken: list[str] = []
 
     def guard(name: str) -> None:
@@ -208,7 +218,7 @@ def _steps(folder: Path, stop: int | None) -> list[str]:
     patch.setattr(module.os, "replace", moved)
     patch.setattr(Keyring, "_wrap_all", wrapped)
     try:
-        rotated(Keyring(folder, ORIGIN))
+        Keyring(folder, ORIGIN).rotate_master(keep)
     except Died:
         pass
     finally:
@@ -265,6 +275,24 @@ def test_after_a_rotation_the_new_secret_opens_the_copy_and_the_old_one_does_not
     assert keys_in(tmp_path / "copy") == keys
 
 
+@pytest.mark.parametrize("stop", range(5))
+def test_a_sealed_copy_made_after_a_crash_in_a_rotation_opens(
+    folder: Path, tmp_path: Path, stop: int
+) -> None:
+    ring, secret, keys = made(folder)
+    ring.close()
+    secrets = [secret]
+    _steps(folder, stop, secrets.append)
+    Keyring(folder, ORIGIN).copy_sealed(tmp_path / "copy")
+    opened = 0
+    for one in secrets:
+        with suppress(IndelibleError):
+            recover_master(tmp_path / "copy", ORIGIN, one)
+            opened += 1
+    assert opened == 1
+    assert keys_in(tmp_path / "copy") == keys
+
+
 @pytest.mark.parametrize("origin", ["test.example/other", ""])
 def test_a_recovery_secret_opens_the_copy_of_its_own_log_only(
     folder: Path, tmp_path: Path, origin: str
@@ -285,3 +313,52 @@ def test_the_recovery_secret_of_another_keyring_opens_nothing(
     ring.copy_sealed(tmp_path / "copy")
     with pytest.raises(IndelibleError, match="does not open"):
         recover_master(tmp_path / "copy", ORIGIN, other)
+
+
+def test_the_newest_key_is_the_one_made_last_whatever_the_clock_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring, _ = Keyring.create(folder, ORIGIN)
+    [old] = ring.ids(ED25519)
+    monkeypatch.setattr(module, "wall_us", lambda: 1)
+    new, value = ring.new_key(ED25519, "")
+    monkeypatch.undo()
+    assert ring.newest(ED25519) == value
+    assert ring.ids(ED25519) == [old, new]
+    ring.retire_replaced(ED25519, 1 << 62)
+    assert ring.ids(ED25519) == [new]
+    ring.close()
+
+
+@pytest.mark.parametrize("change", ["new", "destroy", "rotate"])
+def test_a_change_that_could_not_be_committed_does_not_bar_the_next(
+    folder: Path, change: str
+) -> None:
+    ring, _ = Keyring.create(folder, ORIGIN)
+    key, _ = ring.new_key(COLUMNS, "a")
+    ring._db.execute("PRAGMA busy_timeout = 10")
+    changes: dict[str, Callable[[], object]] = {
+        "new": lambda: ring.new_key(COLUMNS, "b"), "destroy": lambda: ring.destroy([key]),
+        "rotate": lambda: rotated(ring),
+    }
+    with sqlite3.connect(folder / "keyring.sqlite", isolation_level=None) as reading:
+        reading.execute("BEGIN")
+        reading.execute("SELECT * FROM keys").fetchone()
+        with pytest.raises(StoreFailed):
+            changes[change]()
+        reading.execute("COMMIT")
+    reading.close()
+    ring.new_key(COLUMNS, "c")
+    ring.destroy([key])
+    ring.close()
+    assert len(Keyring(folder, ORIGIN).all_ids()) == 4
+
+
+def test_a_full_disk_is_said_as_one_and_not_as_what_it_led_to(folder: Path) -> None:
+    ring, _ = Keyring.create(folder, ORIGIN)
+    pages = ring._db.execute("PRAGMA page_count").fetchone()[0]
+    ring._db.execute(f"PRAGMA max_page_count = {pages}")
+    many = tuple((COLUMNS, f"f{number}") for number in range(200))
+    with pytest.raises(StoreFull):
+        ring.new_keys(many)
+    ring.close()

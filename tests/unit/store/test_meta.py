@@ -11,6 +11,7 @@ import pytest
 from indelible.base.errors import BadRequest, Damaged, DiskFull, NotFound, TooLarge
 from indelible.store import meta as module
 from indelible.store.meta import Meta, secret_hash
+from support.token_keys import token_keyring
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def meta(path):
-    found = Meta(path)
+    found = Meta(path, keyring=token_keyring())
     yield found
     found.close()
 
@@ -133,11 +134,11 @@ def test_values_are_replaced(meta):
 
 
 def test_everything_is_there_again_after_a_restart(path):
-    first = Meta(path)
+    first = Meta(path, keyring=token_keyring())
     _, secret = first.create_token("app", "reader")
     first.put("k", b"v")
     first.close()
-    second = Meta(path)
+    second = Meta(path, keyring=token_keyring())
     assert [row.hash for row in second.tokens()] == [secret_hash(secret)]
     assert second.get("k") == b"v"
     assert second.integrity() == []
@@ -189,7 +190,7 @@ def test_bytes_that_are_no_database_are_named_damaged(path):
 def test_a_read_only_open_changes_nothing(path):
     Meta(path).close()
     before = path.read_bytes()
-    found = Meta(path, read_only=True)
+    found = Meta(path, keyring=token_keyring(), read_only=True)
     assert found.tokens() == []
     with pytest.raises(sqlite3.OperationalError):
         found.put("k", b"v")

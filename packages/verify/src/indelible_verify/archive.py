@@ -1,7 +1,10 @@
 """Reading a ZIP archive that may be hostile: exact names, no hidden parts, bounded sizes.
 
-What any reader could see in the file must be what is verified here. So the archive must consist of
-the named members one after the other and its directory, with nothing before, between or behind.
+What any reader could see in the file must be what is verified here, also a reader that goes from
+member to member without the directory. So the archive must consist of the named members one after
+the other and its directory, with nothing before, between or behind, and nothing within a member
+behind the end of its deflated data; headers and directory must say the same, and no extra field
+may give a member another name.
 """
 
 from __future__ import annotations
@@ -24,6 +27,13 @@ _LOCAL: Final = struct.Struct("<4s5H3I2H")
 _ENCRYPTED: Final = 0x1
 _DESCRIPTOR: Final = 0x8
 _MEMBERS: Final = 64
+_STEP: Final = 1 << 16
+_ZIP64: Final = struct.Struct("<2H2Q")
+"""The extra field of ZIP64: the sizes of a large member. No other may stand in a bundle."""
+
+_IN_EXTRA: Final = 0xFFFFFFFF
+"""What a header says of a size that stands in the extra field."""
+
 _BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, struct.error)
 
 
@@ -84,6 +94,9 @@ class Archive:
         for info in archive.infolist():
             _check_member(info, sizes[info.filename])
         self._check_layout(archive, start)
+        for info in archive.infolist():
+            if info.compress_type == zipfile.ZIP_DEFLATED:
+                self._check_deflated(info)
         return archive
 
     def _check_layout(self, archive: zipfile.ZipFile, start: int) -> None:
@@ -95,19 +108,38 @@ class Archive:
             header = self._file.read(_LOCAL.size)
             if len(header) < _LOCAL.size:
                 raise Damaged(f"the header of {info.filename} is cut off")
-            magic, _, flags, method, _, _, _, _, _, name_size, extra_size = _LOCAL.unpack(header)
-            name = self._file.read(name_size)
+            magic, _, flags, method, _, _, *numbers, name_size, extra_size = _LOCAL.unpack(header)
+            name, extra = self._file.read(name_size), self._file.read(extra_size)
             same = (flags, method, name) == (
                 info.flag_bits,
                 info.compress_type,
                 info.orig_filename.encode("utf-8"),
             )
-            if magic != b"PK\x03\x04" or not same:
+            if magic != b"PK\x03\x04" or not same or not _same_numbers(numbers, info, extra):
                 raise Damaged(f"header and directory disagree about {info.filename}")
             at += _LOCAL.size + name_size + extra_size + info.compress_size
             at += self._descriptor_size(info, at)
         if not start == archive.start_dir == at:
             raise Damaged("bytes that belong to no member stand before the directory")
+
+    def _check_deflated(self, info: zipfile.ZipInfo) -> None:
+        """The deflated data end exactly where the member does: nothing hides behind them."""
+        self._file.seek(info.header_offset + _LOCAL.size - 4)
+        name_size, extra_size = struct.unpack("<2H", self._file.read(4))
+        self._file.seek(name_size + extra_size, os.SEEK_CUR)
+        left, unpacker = info.compress_size, zlib.decompressobj(-zlib.MAX_WBITS)
+        waiting = b""
+        try:
+            while (left or waiting) and not unpacker.eof:
+                if not waiting:
+                    waiting = self._file.read(min(left, _STEP))
+                    left -= len(waiting)
+                unpacker.decompress(waiting, _STEP)
+                waiting = unpacker.unconsumed_tail
+        except zlib.error:
+            return  # reading the member says so
+        if left or unpacker.unused_data:
+            raise Damaged(f"bytes that belong to no member stand within {info.filename}")
 
     def _descriptor_size(self, info: zipfile.ZipInfo, at: int) -> int:
         if not info.flag_bits & _DESCRIPTOR:
@@ -210,6 +242,30 @@ def read_small(path: Path, top: int) -> bytes:
     return data
 
 
+def _same_numbers(numbers: list[int], info: zipfile.ZipInfo, extra: bytes) -> bool:
+    """Whether a member's own header gives checksum and sizes as the directory does, or leaves them
+    to a descriptor; and whether neither has an extra field that says something else."""
+    wide = _wide_sizes(extra)
+    if wide is None or _wide_sizes(info.extra) is None:
+        return False
+    told = [info.CRC, info.compress_size, info.file_size]
+    if info.flag_bits & _DESCRIPTOR:
+        later = [0, 0, 0], [0, _IN_EXTRA, _IN_EXTRA]
+        return numbers == told or numbers == later[bool(wide)]
+    if wide:
+        return numbers == [info.CRC, _IN_EXTRA, _IN_EXTRA] and wide == told[:0:-1]
+    return numbers == told
+
+
+def _wide_sizes(extra: bytes) -> list[int] | None:
+    """The sizes in ZIP64's extra field, plain before packed; none in none; None for any other."""
+    if not extra:
+        return []
+    if len(extra) != _ZIP64.size or not extra.startswith(b"\x01\x00\x10\x00"):
+        return None
+    return list(_ZIP64.unpack(extra)[2:])
+
+
 def _check_names(names: list[str], wanted: set[str]) -> None:
     seen: set[str] = set()
     for name in names:
@@ -233,5 +289,7 @@ def _check_member(info: zipfile.ZipInfo, top: int) -> None:
         raise Damaged(f"{info.filename} is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise Damaged(f"{info.filename} is neither stored nor deflated")
+    if info.compress_type == zipfile.ZIP_STORED and info.flag_bits & _DESCRIPTOR:
+        raise Damaged(f"{info.filename} is stored without its size before it")
     if info.file_size > top:
         raise Refused(f"{info.filename} unfolds to {info.file_size} bytes, more than {top}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +20,13 @@ from indelible_verify.verdict import EventResult, Report, Said, Verdict, spell
 _RANGES_NAMED: Final = 100
 
 
-def verify_log(path: Path, trust: Trust) -> Report:
+def verify_log(
+    path: Path, trust: Trust, *, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> Report:
     """Verify a static tlog-tiles tree against the verifier's own keys and verification policy.
 
-    Key files inside the tree are not looked at. Raises Refused when there is no log at `path`.
+    `progress` hears how many entries of how many are read. Key files inside the tree are not
+    looked at. Raises Refused when there is no log at `path`.
     """
     if not path.is_dir():
         raise Refused(f"{path} is not a folder")
@@ -37,7 +41,7 @@ def verify_log(path: Path, trust: Trust) -> Report:
     report.origin, report.size, report.root = checkpoint.origin, checkpoint.size, checkpoint.root
     judge_signatures(report, found, trust)
     store = TileStore(path)
-    scan = scan_log(store, checkpoint.size)
+    scan = scan_log(store, checkpoint.size, progress)
     report.tied = scan.root() == checkpoint.root and trust.signed(report)
     if scan.root() != checkpoint.root or scan.suspects or scan.absent:
         _report_damage(report, store, scan, checkpoint)

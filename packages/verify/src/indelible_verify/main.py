@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from indelible_verify import limits
 from indelible_verify.archive import read_small
@@ -17,6 +17,7 @@ from indelible_verify.bundle import verify_bundle
 from indelible_verify.errors import Refused, UsageProblem, VerifyError
 from indelible_verify.log import verify_log
 from indelible_verify.note import Key
+from indelible_verify.progress import Progress
 from indelible_verify.proof import verify_proof
 from indelible_verify.report import as_json, as_text
 from indelible_verify.trust import Trust, make_trust
@@ -41,21 +42,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments and arguments[0] in ("log", "proof") else "bundle"
-    options = _parser(command).parse_args(arguments[command != "bundle" :])
+    json_asked = "--json" in arguments
     try:
+        options = _parser(command, json_asked).parse_args(arguments[command != "bundle" :])
         report = _run(command, options)
     except UsageProblem as error:
-        return _fail(options, "usage", str(error), EXIT_USAGE)
+        return _fail(json_asked, "usage", str(error), EXIT_USAGE)
     except Refused as error:
-        return _fail(options, "refused", str(error), EXIT_REFUSED)
+        return _fail(json_asked, "refused", str(error), EXIT_REFUSED)
     except (VerifyError, OSError) as error:
-        return _fail(options, "error", str(error), EXIT_ERROR)
+        return _fail(json_asked, "error", str(error), EXIT_ERROR)
     sys.stdout.write(as_json(report) + "\n" if options.json else as_text(report))
     sys.stdout.flush()
     return report.exit
 
 
-def _parser(command: str) -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a wrong command line is the one JSON object too where JSON was asked for."""
+
+    json_asked = False
+
+    def error(self, message: str) -> NoReturn:
+        if self.json_asked:
+            raise UsageProblem(message)
+        super().error(message)
+
+
+def _parser(command: str, json_asked: bool) -> argparse.ArgumentParser:
     prog = "indelible-verify" + ("" if command == "bundle" else f" {command}")
     texts = {
         "bundle": "Verify an evidence bundle offline. Other forms: indelible-verify log DIR ..."
@@ -63,13 +76,14 @@ def _parser(command: str) -> argparse.ArgumentParser:
         "log": "Verify an exported log (tlog-tiles): every entry, every tile, the root.",
         "proof": "Verify a single tlog-proof against the body it is about.",
     }
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description=texts[command],
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.json_asked = json_asked
     metavar = {"bundle": "BUNDLE.zip", "log": "DIR", "proof": "FILE.tlog-proof"}[command]
     parser.add_argument("path", metavar=metavar, type=Path)
     parser.add_argument(
@@ -93,7 +107,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
 def _run(command: str, options: argparse.Namespace) -> Report:
     trust = _trust(options)
     if command == "log":
-        return verify_log(options.path, trust)
+        with Progress(sys.stderr, shown=not options.json) as progress:
+            return verify_log(options.path, trust, progress=progress)
     if command == "proof":
         body = read_small(options.body, limits.BODY_BYTES + 1)
         return verify_proof(read_small(options.path, _PROOF_BYTES), body, trust)
@@ -149,9 +164,9 @@ def _now(given: str | None) -> int:
     return int(when.timestamp())
 
 
-def _fail(options: argparse.Namespace, verdict: str, text: str, code: int) -> int:
+def _fail(json_asked: bool, verdict: str, text: str, code: int) -> int:
     text = visible(text, 2_000)
-    if options.json:
+    if json_asked:
         empty: dict[str, object] = {"origin": "", "size": 0, "root": "", "events": []}
         problems = [{"verdict": verdict, "text": text, "first": None, "last": None}]
         found = {"verdict": verdict, "exit": code, **empty, "problems": problems}

@@ -7,7 +7,7 @@ makes several hundred thousand entries a second possible.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from struct import Struct
@@ -64,13 +64,16 @@ def leaves_of(data: bytes) -> list[bytes]:
     return [sha256(b"\x00" + data[at : at + 60]).digest() for at in starts]
 
 
-def scan_log(store: TileStore, size: int) -> Scan:
-    """Read every bundle and tile of the tree of `size` once."""
+def scan_log(
+    store: TileStore, size: int, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> Scan:
+    """Read every bundle and tile of the tree of `size` once; `progress(done, size)` in entries."""
     scan = Scan(size)
     there = min(store.bundles(), -(-size // TILE_WIDTH))
     above: list[bytes | None] = []
     for number in range(there):
         node = _scan_bundle(store, scan, number)
+        progress(min((number + 1) * TILE_WIDTH, size), size)
         if (number + 1) * TILE_WIDTH <= size:
             above.append(node)
     if there * TILE_WIDTH < size:

@@ -100,10 +100,14 @@ def judge_signatures(report: Report, found: Authenticated, trust: Trust) -> None
         report.not_proved.append(
             "that this checkpoint is the newest: no age was demanded (verification policy, max_age)"
         )
-    _judge_witnesses(report, found, trust)
+    _judge_witnesses(report, found, trust, newest)
 
 
-def _judge_witnesses(report: Report, found: Authenticated, trust: Trust) -> None:
+def _judge_witnesses(
+    report: Report, found: Authenticated, trust: Trust, newest: int | None
+) -> None:
+    """What witnesses say of this size: they cosign the whole log up to it, or none of it here."""
+    size = found.checkpoint.size
     if not trust.witness_keys:
         report.not_proved.append(
             "no witness key was given: that everybody sees this same log; a fork, or a rollback"
@@ -125,7 +129,16 @@ def _judge_witnesses(report: Report, found: Authenticated, trust: Trust) -> None
         text = f"cosignatures are older than the {limit} s that the verification policy allows"
         report.add(Verdict.STALE, text)
     if names:
-        report.proved.append(f"cosigned by {', '.join(sorted(names))}")
+        last = max((s.timestamp or 0 for s in valid), default=0)
+        age = f", last {max(0, trust.now - last)} s ago" if last else ""
+        report.proved.append(
+            f"cosigned by {', '.join(sorted(names))}{age}: no entry of the {size} is unwitnessed"
+        )
+    else:
+        age = "" if newest is None else f", the newest signature is {trust.now - newest} s old"
+        report.not_proved.append(
+            f"unwitnessed: no named witness cosigned this size of {size} entries{age}"
+        )
 
 
 def _fresh(timestamp: int | None, now: int, limit: int) -> bool:

@@ -29,7 +29,7 @@ from indelible.ingest.parsers.cloudtrail_targets import targets_of, told_operati
 VERSION: Final = "cloudtrail/1"
 """What `via.parser` says."""
 
-CONTENT_BYTES: Final = limits.BODY_BYTES - 4096
+CONTENT_BYTES: Final = limits.BODY_BYTES - limits.ADDED_BYTES
 _DENIED = re.compile(r"AccessDenied|Unauthorized|NotAuthorized|Forbidden|AuthorizationError")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode

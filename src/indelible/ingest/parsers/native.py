@@ -32,8 +32,8 @@ from indelible.ingest.parsers.native_rules import check
 VERSION: Final = "native/1"
 """What `via.parser` says."""
 
-CONTENT_BYTES: Final = limits.BODY_BYTES - 4096
-"""What an event may take, so that the ledger's own members still fit into a body."""
+CONTENT_BYTES: Final = limits.BODY_BYTES - limits.ADDED_BYTES
+"""What an event may take, so that what token and ledger add still fits into a body."""
 
 _WHITE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"

@@ -20,6 +20,7 @@ from indelible.base.errors import InvalidEvent
 from indelible.base.limits import REMEMBERED
 from indelible.event.actions import operation_of
 from indelible.event.model import Actor, Change, NativeEvent, Operation, Origin, Target
+from indelible.event.reserved import is_own_tenant
 from indelible.event.strict import compact
 
 ACTION = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9][a-z0-9_-]*)+")
@@ -29,7 +30,6 @@ TARGETLESS = frozenset((Operation.LOGIN, Operation.LOGOUT))
 _IPV4 = re.compile(
     r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII
 )
-_RESERVED_TENANT = "indelible"
 _SEQ_MAX = (1 << 64) - 1
 
 
@@ -182,7 +182,7 @@ def _check_names(event: NativeEvent) -> None:
     if event.tenant is not UNSET:
         if not event.tenant:
             refuse("tenant", "empty", "must not be empty; leave it out")
-        if event.tenant.casefold().startswith(_RESERVED_TENANT):
+        if is_own_tenant(event.tenant):
             reason = "tenants that begin with 'indelible' are reserved for the ledger's own records"
             refuse("tenant", "reserved_field", reason)
     if event.labels is not UNSET:

@@ -1,0 +1,52 @@
+"""What a running ledger says of itself, and what it does no more once it has stopped."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from indelible.app.local import LocalLedger
+from indelible.app.state import folder_bytes
+from support.kept import Kept
+
+
+def test_a_reason_to_stop_is_said_once_however_often_it_is_met(tmp_path: Path) -> None:
+    async def life(ledger: LocalLedger) -> None:
+        for _ in range(3):
+            ledger.core.stop("the checkpoint cannot be written")
+        assert ledger.core.damage == ["the checkpoint cannot be written"]
+
+    Kept(tmp_path / "house").run(life)
+
+
+def test_a_stopped_ledger_gives_no_sign_of_life(tmp_path: Path) -> None:
+    async def life(ledger: LocalLedger) -> None:
+        await ledger.engine.publish()
+        before = ledger.core.publisher.note
+        await ledger.core.renew()
+        renewed = ledger.core.publisher.note
+        assert renewed != before
+        ledger.core.stop("what was read back differs")
+        await ledger.core.renew()
+        assert ledger.core.publisher.note == renewed
+
+    Kept(tmp_path / "house").run(life)
+
+
+def test_the_status_is_told_while_files_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"12345")
+    real = os.scandir
+
+    def listed(folder: Path) -> object:
+        entries = list(real(folder))
+        (folder / "a").unlink()
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", listed)
+    assert folder_bytes(tmp_path) == 5
