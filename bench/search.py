@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +25,9 @@ from indelible.simulate.profile import BENCH
 from indelible.simulate.stream import DAY_US, HOUR_US
 
 RUNS = 7
-WORDS = ("penicillin", "Chisinau", "treatment relationship", "Troponin", "A417", "B218", "Mill")
+WORDS = ("penicillin", "treatment relationship", "Troponin", "A417", "B218", "Mill", "discharge")
+NOWHERE = ("Chisinau", "Reykjavik", "Vladivostok", "Ouagadougou", "Zwickau", "Quetzal", "Ushuaia")
+"""Words that hardly an event has: every column of every file must be read to say so."""
 Ask = Callable[[int], tuple[str, dict[str, object]]]
 
 
@@ -68,14 +70,19 @@ def questions(needles: Needles, until_us: int) -> dict[str, tuple[Ask, float]]:
         shift = run * HOUR_US
         return "/v1/search/histogram", {"q": "", "interval": "1d", **span(since + shift, until_us)}
 
-    def text(run: int) -> tuple[str, dict[str, object]]:
-        return "/v1/search", {"q": json.dumps(WORDS[run % len(WORDS)]), **span(since, until_us)}
+    def asking(words: Sequence[str]) -> Ask:
+        def text(run: int) -> tuple[str, dict[str, object]]:
+            word = json.dumps(words[run % len(words)])
+            return "/v1/search", {"q": word, **span(since, until_us)}
+
+        return text
 
     return {
         "one target in 30 days": (target, 0.15),
         "one actor's day": (actor, 0.1),
         "daily histogram": (daily, 0.5),
-        "free text over 30 days": (text, 3.0),
+        "free text over 30 days": (asking(WORDS), 3.0),
+        "free text that is nowhere": (asking(NOWHERE), 3.0),
     }
 
 

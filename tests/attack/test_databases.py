@@ -90,6 +90,12 @@ def column_row(first: int, end: int) -> Attack:
                          " sha256, rows, time_min, time_max FROM columns WHERE first=3000")
 
 
+def loose(table: str, change: str, at: At = manifest) -> Attack:
+    """A change that the table's own constraints would refuse: it is made again without them."""
+    return sql(at, f"CREATE TABLE loose AS SELECT * FROM {table}; DROP TABLE {table};"
+                   f" ALTER TABLE loose RENAME TO {table}; UPDATE {table} SET {change};")
+
+
 RANGES_EXCHANGED = """
 UPDATE segments SET first=9000 WHERE first=0;
 UPDATE segments SET first=0, end=2200 WHERE first=3000;
@@ -120,6 +126,18 @@ MANIFEST = [
          ""),
     Case("columns-files-exchanged", sql(manifest, COLUMN_FILES_EXCHANGED), PROVEN, None,
          "columns", ""),
+    Case("columns-rows-no-number", loose("columns", "rows='x'"), PROVEN, None, "manifest", ""),
+    Case("row-without-a-number", loose("segments", "bytes='x'"), "tampered", None, "manifest",
+         "damaged"),
+    Case("end-no-number", loose("segments", "end='x'"), "tampered", None, "manifest", "damaged"),
+    Case("segments-table-dropped", sql(manifest, "DROP TABLE segments"), "tampered", None,
+         "manifest", "damaged"),
+    Case("columns-table-dropped", sql(manifest, "DROP TABLE columns"), PROVEN, None, "manifest",
+         "damaged"),
+    Case("about-table-dropped", sql(manifest, "DROP TABLE about"), PROVEN, None, "manifest",
+         "damaged"),
+    Case("obsolete-table-dropped", sql(manifest, "DROP TABLE obsolete"), PROVEN, None, "manifest",
+         "damaged"),
     Case("trigger-inserted",
          sql(manifest, "CREATE TRIGGER t AFTER INSERT ON segments BEGIN DELETE FROM columns; END"),
          PROVEN, None, "manifest", ""),
@@ -157,6 +175,10 @@ REGISTER = [
                        " UPDATE register SET size=0; END"), PROVEN, None, "register", ""),
     Case("rows-exchanged", sql(register, ORIGINS_EXCHANGED), "forked", None, "", "forked"),
     Case("size-negative", sql(register, "UPDATE register SET size=-1"), "tampered", None,
+         "register", "register_missing"),
+    Case("size-no-number", loose("register", "size='x'", register), "tampered", None, "register",
+         "register_missing"),
+    Case("fence-no-number", loose("register", "fence='x'", register), "tampered", None,
          "register", "register_missing"),
     Case("size-zero", sql(register, "UPDATE register SET size=0"), "forked", None, "", "forked"),
     Case("older-state", older_register, "rolled back", None, "", ""),
@@ -201,6 +223,15 @@ META = [
          "meta", "damaged"),
     Case("migrations-exchanged", sql(meta, "UPDATE migration SET number=-number"), PROVEN, None,
          "meta", "damaged"),
+    Case("migrations-deleted", sql(meta, "DELETE FROM migration"), PROVEN, None, "meta",
+         "damaged"),
+    Case("migration-table-dropped", sql(meta, "DROP TABLE migration"), PROVEN, None, "meta",
+         "damaged"),
+    Case("source-table-dropped", sql(meta, "DROP TABLE source"), PROVEN, None, "meta", "damaged"),
+    Case("token-table-dropped", sql(meta, "DROP TABLE token"), PROVEN, None, "meta", "damaged"),
+    Case("value-table-dropped", sql(meta, "DROP TABLE value"), PROVEN, None, "meta", "damaged"),
+    Case("findings-unreadable", sql(meta, "INSERT INTO value VALUES ('damage', x'7b')"), PROVEN,
+         None, "meta", ""),
     # Not proved: what only this database knows (a verification policy pins witnesses).
     Case("token-deleted", sql(meta, "DELETE FROM token"), PROVEN, None, "", ""),
     Case("witness-inserted", sql(meta, "INSERT INTO witness VALUES ('w', 'http://w', 'w+1+x', 1)"),
@@ -281,6 +312,10 @@ KEYRING = [
          "key_missing", None, "keyring", "key_missing"),
     Case("master-key-cut", shorter(master("master.key"), 1), "key_missing", None, "keyring",
          "key_missing"),
+    Case("keys-table-dropped", sql(keyring, "DROP TABLE keys"), "damaged", None, "keyring",
+         "damaged"),
+    Case("about-table-dropped", sql(keyring, "DROP TABLE about"), "damaged", None, "keyring",
+         "damaged"),
     Case("cut-1-byte", shorter(keyring, 1), PROVEN, None, "keyring", ""),
     Case("cut-255-bytes", shorter(keyring, 255), "key_missing", None, "keyring", "key_missing"),
     Case("cut-256-bytes", shorter(keyring, 256), "key_missing", None, "keyring", "key_missing"),

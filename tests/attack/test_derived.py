@@ -114,7 +114,7 @@ IDS = [
     Case("cut-256-bytes", shortened(run, 256), PROVEN, None, "ids", "damaged"),
     Case("exchange-runs", exchanged, PROVEN, None, "ids", "damaged"),
     Case("copy-over-older", lambda p: shutil.copy(run(p, SECOND), run(p)), PROVEN, None, "ids",
-         ""),
+         "damaged"),
     Case("copy-beyond", copied_to(5200, 6300), PROVEN, None, "ids", "damaged"),
     Case("copy-over-both", copied_to(0, 5200), PROVEN, None, "ids", "damaged"),
     Case("forged-omission-head", forged(lambda r: r.pop(0)), PROVEN, None, "ids", ""),

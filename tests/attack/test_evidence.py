@@ -10,7 +10,7 @@ import pytest
 
 from attack.case import PROVEN, Case, attacked
 from attack.conftest import Layout
-from attack.tools import cut, flip, manifest
+from attack.tools import cut, flip, manifest, manifest_row
 from indelible.app.place import Place
 from indelible.store.evidence import EvidenceReader
 
@@ -214,9 +214,7 @@ def test_undamaged_neighbours_stay_readable(layout: Layout, tmp_path: Path) -> N
     flipped(A, 1)(place)
     reader = EvidenceReader(
         file(place, A), place.settings.origin,
-        place.keyring(read_only=True).get(
-            place.keyring(read_only=True).of_files({file(place, A).name.split("-")[1][:16]})[0]
-        ),
+        place.keyring(read_only=True).get(str(manifest_row(place, 0)["key"])),
     )
     assert len(reader.frame(0)) == 1024
     assert len(reader.frame(2)) == 952

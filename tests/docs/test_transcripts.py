@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -29,6 +30,22 @@ def test_a_transcript_shows_what_really_happens(document: str, tmp_path: Path) -
         assert transcript.matches(one.step.expected, one.printed), where
         told = after is not None and after.step.command == "echo $?"
         assert one.code == 0 or told, f"exit code {one.code}\n{where}"
+
+
+def test_a_reader_can_follow_one_document_after_the_other() -> None:
+    origins = [
+        re.findall(r"^\$ indelible init .*--origin (\S+)", (ROOT / name).read_text("utf-8"), re.M)
+        for name in DOCUMENTS
+    ]
+    found = [origin for one in origins for origin in one]
+    assert len(found) == len(set(found)) == len(DOCUMENTS)
+
+
+def test_nothing_is_installed_that_is_not_to_be_had() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    asked = [re.findall(r"pip install [^\n`]*", page.read_text("utf-8")) for page in pages]
+    ours = [line for lines in asked for line in lines if "indelible" in line]
+    assert ours == []
 
 
 @pytest.mark.parametrize(

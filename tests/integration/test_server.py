@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -54,6 +56,36 @@ def found(reader: httpx2.Client, query: str) -> list[dict[str, object]]:
     assert answer.status_code == 200, answer.text
     rows: list[dict[str, object]] = answer.json()["events"]
     return rows
+
+
+def _without_id(number: int) -> dict[str, object]:
+    return {name: value for name, value in event(number).items() if name != "id"}
+
+
+def test_an_acknowledged_event_is_found_within_one_second_while_others_send(
+    server: Server, writer: httpx2.Client, reader: httpx2.Client
+) -> None:
+    ended = threading.Event()
+
+    def send() -> None:
+        batch = b"\n".join(json.dumps(_without_id(n)).encode() for n in range(20_000, 20_200))
+        with server.client("writer") as other:
+            while not ended.wait(0.05):
+                assert other.post("/v1/events", content=batch).status_code == 200
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        for number in range(9_000, 9_010):
+            assert writer.post("/v1/events", json=event(number)).status_code == 200
+            acknowledged = asked = time.monotonic()
+            while not (rows := found(reader, f"id:e{number}")):
+                asked = time.monotonic()
+                assert asked - acknowledged < 1.0, "not in a search asked one second later"
+            assert [row["target"] for row in rows] == [f"r{number}"]
+    finally:
+        ended.set()
+        sending.join()
 
 
 def test_an_acknowledged_event_is_found_by_the_next_search(

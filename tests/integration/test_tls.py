@@ -107,6 +107,40 @@ def test_only_a_client_with_a_certificate_gets_an_answer(tmp_path: Path) -> None
                 client.post(f"{server.url}/v1/events", json=event)
 
 
+def test_the_command_line_names_what_tls_lacks(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    server_pem, client_pem = authority.issue("server"), authority.issue("client")
+    pair = tmp_path / "pair.pem"
+    pair.write_bytes(client_pem.read_bytes() + client_pem.with_suffix(".key").read_bytes())
+    context = ssl.create_default_context(cafile=str(authority.path))
+    context.load_cert_chain(pair)
+    place = Place(tmp_path).init()
+    token = tmp_path / "token"
+    token.write_text(place.tokens["auditor"])
+    flags = (
+        "--tls-cert", str(server_pem), "--tls-key", str(server_pem.with_suffix(".key")),
+        "--tls-client-ca", str(authority.path),
+    )
+    with TlsServer(place, context, *flags) as server:
+
+        def status(url: str, *words: str) -> tuple[int, str]:
+            done = place.cli("status", "--token-file", str(token), "--url", url, *words,
+                             check=False)
+            return done.returncode, done.stderr.decode()
+
+        trusting = ("--ca", str(authority.path))
+        assert status(server.url, *trusting, "--certificate", str(pair))[0] == 0
+        for words, url, named in (
+            ((), server.url, "--ca FILE"),
+            (trusting, server.url, "--certificate FILE"),
+            ((), server.url.replace("https", "http"), "https://"),
+        ):
+            code, told = status(url, *words)
+            assert code == 5
+            assert named in told
+            assert "indelible serve" not in told
+
+
 def test_listening_beyond_the_loopback_in_clear_is_refused(tmp_path: Path) -> None:
     place = Place(tmp_path).init()
     done = place.cli(

@@ -41,11 +41,12 @@ def decide(
         able = ", ".join(r.value for r in Role if permission in PERMISSIONS[r])
         return Decision(
             allowed=False,
-            why=f"the role {role.value} may not {permission.value}; {able} may",
+            why=f"the role {role.value} lacks the permission {permission.value}; with it: {able}",
         )
     if permission in (Permission.WRITE, Permission.IMPORT):
         return _decide_writing(principal, resource)
-    return Decision(allowed=True, why=f"the role {role.value} may {permission.value}")
+    why = f"the role {role.value} has the permission {permission.value}"
+    return Decision(allowed=True, why=why)
 
 
 def _decide_writing(principal: Principal, resource: Resource) -> Decision:

@@ -46,7 +46,7 @@ def run_serve(
 def open_local(data: Path, recorded: bool = True) -> OpenedFolder | UnrecordedFolder:
     """A stopped ledger as an application in this process; see `app.local`.
 
-    Unrecorded only on read-only media; see `app.unrecorded`.
+    Unrecorded only where nothing can be recorded; see `app.unrecorded`.
     """
     if recorded:
         from indelible.app.local import OpenedFolder
@@ -56,6 +56,17 @@ def open_local(data: Path, recorded: bool = True) -> OpenedFolder | UnrecordedFo
     from indelible.app.unrecorded import UnrecordedFolder
 
     return UnrecordedFolder(Place.at(data))
+
+
+def takes_nothing(data: Path) -> bool:
+    """Whether nothing can be recorded in a folder: a backup, or a log that a restore closed."""
+    from indelible.app.place import Place
+    from indelible.base.errors import IndelibleError
+
+    try:
+        return Place.at(data).takes_nothing()
+    except IndelibleError:
+        return False
 
 
 def verify_folder(

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -110,13 +109,3 @@ async def _rotate_signing(core: Core) -> bytes:
     await core.announce_signing_keys()
     new = ledger.keys.vkeys()
     return msgspec.json.encode({"what": "signing", **new, "replaces": list(old.values())})
-
-
-async def backup(core: Core, to: Path, keys_to: Path | None) -> bytes:
-    """A consistent copy while the ledger runs."""
-    from indelible.app import backing
-
-    made = await asyncio.to_thread(
-        backing.backup, core.ledger, core.place, to, keys_to, core.publisher
-    )
-    return msgspec.json.encode(made)

@@ -31,7 +31,6 @@ from indelible.app.copying import (
 )
 from indelible.app.key_copies import copy_keys
 from indelible.app.place import Place
-from indelible.app.sources import registered_in
 from indelible.base.clock import rfc3339, wall_us
 from indelible.base.errors import BadRequest, Busy, Damaged, IndelibleError, KeyMissing, NotFound
 from indelible.base.files import make_folder, write_durably
@@ -42,6 +41,7 @@ from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.publish import Publisher
 from indelible.ledger.reader import LedgerReader
 from indelible.ledger.register import Register
+from indelible.ledger.registrations import registered_in
 from indelible.ledger.rekey import BACKUP, rekey_journal
 from indelible.ledger.seen import open_runs
 from indelible.ledger.standing import Standing
@@ -51,7 +51,7 @@ from indelible.proof.errors import ProofError
 from indelible.proof.note import parse
 from indelible.store.keyring import SEEN
 from indelible.store.manifest import Manifest
-from indelible.store.meta import Meta
+from indelible.store.meta import Meta, SourceRow
 from indelible.store.sqlite import connect
 
 _MOVED = (FileNotFoundError, KeyMissing, NotFound)
@@ -92,7 +92,7 @@ def backup(
             if keys_to is not None:
                 copy_keys(ledger.keyring, keys_to)
         except BaseException:
-            ledger.keyring.destroy(copy.fresh_keys)
+            ledger.keyring.destroy(BACKUP, copy.fresh_files)
             raise
     head = copy.head
     return Backup(
@@ -124,7 +124,7 @@ class _Copy:
         self._ledger, self._place, self._build, self._note = ledger, place, build, note
         self._from, self._to = ledger.paths, LedgerPaths(build)
         self.head: Checkpoint = parse_head(parse(note).text)[0]
-        self.fresh_keys: list[str] = []
+        self.fresh_files: list[str] = []
         self._progress, self._done, self._total = progress, 0, tree_bytes(self._from.root)
 
     def _copied(self, file: Path) -> None:
@@ -170,7 +170,7 @@ class _Copy:
         for _ in range(BACKUP_TRIES):
             reader = LedgerReader(self._from, self._ledger.origin, self._ledger.keyring, manifest)
             try:
-                return {row[0] for row in registered_in(reader, self.head.size, size)}
+                return {row.number for row in registered_in(reader, self.head.size, size)}
             except (FileNotFoundError, NotFound, Damaged):
                 continue  # a file being sealed away, or created just now
             finally:
@@ -189,14 +189,14 @@ class _Copy:
                         path, self._to.journal, ledger.origin, ledger.keyring,
                         end=self.head.size, purpose=BACKUP,
                     )
-                    self.fresh_keys += [made] if made else []
+                    self.fresh_files += [made] if made else []
                     if made:
                         self._copied(path)
             except _MOVED:
                 for half in journal_files(self._to.journal):
                     half.unlink()
-                ledger.keyring.destroy(self.fresh_keys)
-                self.fresh_keys.clear()
+                ledger.keyring.destroy(BACKUP, self.fresh_files)
+                self.fresh_files.clear()
             else:
                 return
         raise _unquiet()
@@ -237,6 +237,8 @@ class _Copy:
     def _named(self, manifest: Manifest) -> None:
         for folder, rows in (("evidence", manifest.segments()), ("columns", manifest.columns())):
             for row in rows:
+                if Path(row.file).name != row.file:  # nothing is written outside the copy
+                    raise Damaged(f"the manifest names {row.file}, which is no file of {folder}")
                 to = self._to.root / folder / row.file
                 if to.exists():
                     continue
@@ -295,15 +297,15 @@ class _Copy:
         for path in self._build.rglob("*.sqlite-journal"):
             path.unlink()
 
-    def _settle_sources(self, here: list[tuple[int, str, str]], beyond: set[int]) -> None:
-        gone = beyond - {number for number, _, _ in here}
+    def _settle_sources(self, here: list[SourceRow], beyond: set[int]) -> None:
+        gone = beyond - {row.number for row in here}
         link = connect(self._to.meta)
         link.executemany("DELETE FROM source WHERE number=?", [(number,) for number in gone])
         link.close()
         meta = Meta(self._to.meta)
-        for number, name, tenant in here:
-            if number:
-                meta.add_source(number, name, tenant)
+        for row in here:
+            if row.number:
+                meta.add_source(row.number, row.id, row.tenant)
         meta.close()
 
 

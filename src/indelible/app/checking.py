@@ -41,6 +41,10 @@ class BadCheckpoint(IndelibleError):
     remedy = "Give a checkpoint of this log, as the log, a receipt or a witness gave it out."
 
 
+def _events(count: int) -> str:
+    return f"{count} event{'' if count == 1 else 's'}"
+
+
 class FolderCheck:
     """One verification of one folder."""
 
@@ -97,13 +101,13 @@ class FolderCheck:
             register = Register(place.settings.state, place.settings.origin, read_only=True)
             try:
                 signed = register.read()
+                if signed.closed:
+                    self.lines.append(place.closed(register))
             finally:
                 register.close()
         except Damaged as error:
             self.add("tampered", error.message)
             return None
-        if signed.closed:
-            self.lines.append("the register says that this log was closed by a restore")
         return Signed("the register", signed.size, signed.root)
 
     # --- the bodies
@@ -239,11 +243,11 @@ class FolderCheck:
         elif tail and keys:
             last = [c.seconds for c in covered[:quorum]]
             age = f", for {now - max(last)} s" if last else "; none ever has"
-            text = f"no witness has cosigned the last {tail} events{age}"
+            text = f"no witness has cosigned the last {_events(tail)}{age}"
             self._say("unwitnessed", text, reached, size - 1)
         elif tail:
             text = (
-                f"no witness is configured: that the last {tail} events are all there ever were"
+                f"no witness is configured: that the last {_events(tail)} are all there ever were"
                 " rests on this machine's keys and register"
             )
             self._say("unwitnessed", text, 0, size - 1)

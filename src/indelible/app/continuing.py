@@ -1,8 +1,10 @@
 """The ledger that continues a closed one: `NAME/2`, which begins with a `restore` record.
 
-The register of the old origin is closed first, for good. A crash after that leaves a closed log and
-no continuation: `restore --accept-size` again makes it. The new ledger has keys, register and
-folder of its own; it takes over settings and tokens, so that senders go on as they are.
+The register of the old origin is closed first, for good, and keeps in the same transaction which
+ledger will continue it. A crash after that leaves a closed log whose continuation has signed
+nothing: `restore --accept-size` again makes that one, and never another. The new ledger has keys,
+register and folder of its own; it takes over settings and tokens, so that senders go on as they
+are.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from indelible.app.local import LocalLedger
 from indelible.app.recovery_file import recovery_path, write_recovery
 from indelible.base.errors import BadRequest
 from indelible.base.files import write_durably
+from indelible.base.random import random_id
 from indelible.base.settings import check_origin, default_keys, default_state
 from indelible.ledger.incoming import SELF, Own, Work, own_record
 from indelible.ledger.open import Ledger
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.publish import LogKeys
 from indelible.ledger.reader import LedgerReader
-from indelible.ledger.register import Register
+from indelible.ledger.register import Continuation, Register, RegisterMissing
 from indelible.ledger.standing import existing_manifest
 from indelible.proof.tree import EMPTY_ROOT
 from indelible.store.keyring import Keyring
@@ -48,7 +51,6 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     root: bytes = EMPTY_ROOT
     kept: int = 0
-    missing: bool = False
 
 
 class Next(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,14 +80,74 @@ def check_people(meta: Path, by: tuple[str, ...]) -> None:
 
 
 def begin_next(closing: Closing) -> Next:
-    """Close the old origin and make the ledger that continues it; see the module."""
-    new = _next(closing)
-    check_origin(new.origin)
-    if closing.missing:
-        Register.create(closing.state, closing.origin, closing.size, closing.root).close()
+    """Close the old origin and make the ledger that continues it; see the module.
+
+    Raises `BadRequest` when another ledger continues it already.
+    """
     register = Register(closing.state, closing.origin)
-    register.close_origin()
-    register.close()
+    try:
+        new = unfinished(register)
+        if new is None:
+            new = _next(closing)
+            check_origin(new.origin)
+            register.close_origin(
+                Continuation(
+                    origin=new.origin, data=str(new.data), keys=str(new.keys), state=str(new.state)
+                )
+            )
+        else:
+            _set_aside(new)
+        _make(closing, new)
+        register.mark_begun()
+    finally:
+        register.close()
+    return new
+
+
+def unfinished(register: Register) -> Next | None:
+    """The continuation that was decided on and has signed nothing; None where none was.
+
+    Raises `BadRequest` when there is one: a second would be a fork of the log.
+    """
+    then = register.continuation()
+    if then is None:
+        return None
+    keys = Path(then.keys)
+    new = Next(
+        origin=then.origin, data=Path(then.data), keys=keys, state=Path(then.state),
+        recovery_file=recovery_path(keys),
+    )
+    if then.begun or not is_free(new.data) or _has_signed(new):
+        raise BadRequest(
+            f"the log {register.origin!r} is closed, and {then.origin!r} continues it already, made"
+            f" in {then.data}: a second continuation would be a fork",
+            field="accept_size",
+            remedy="Go on with that one. Events of the closed log are read with --unrecorded, from"
+            " its folder or from a backup.",
+        )
+    return new
+
+
+def _has_signed(new: Next) -> bool:
+    try:
+        register = Register(new.state, new.origin, read_only=True)
+    except RegisterMissing:
+        return False
+    try:
+        return register.read().size > 0
+    finally:
+        register.close()
+
+
+def _set_aside(new: Next) -> None:
+    """Keys that a crash left: nothing was signed with them, and their secret may be nowhere."""
+    for path in (new.keys, new.recovery_file):
+        if path.exists():
+            os.rename(path, path.with_name(f"{path.name}.unfinished-{random_id()}"))
+
+
+def _make(closing: Closing, new: Next) -> None:
+    """The ledger itself; its folder appears whole."""
     keyring, secret = Keyring.create(new.keys, new.origin)
     write_recovery(recovery_path(new.keys), new.origin, secret)
     with built_beside(new.data) as build:
@@ -104,7 +166,6 @@ def begin_next(closing: Closing) -> Next:
             write_durably(build / name, f"{line}\n".encode(), mode=0o644)
     keyring.close()
     asyncio.run(_publish(new.data))
-    return new
 
 
 def _first_records(closing: Closing, keys: LogKeys) -> list[Own]:
@@ -166,8 +227,7 @@ def _next(closing: Closing) -> Next:
             recovery_file=Path(),
         )
         if all(is_free(path) for path in (new.data, new.keys, new.state)):
-            recovery = new.keys.parent / f"{new.keys.name}.recovery"
-            return msgspec.structs.replace(new, recovery_file=recovery)
+            return msgspec.structs.replace(new, recovery_file=recovery_path(new.keys))
         number += 1
 
 

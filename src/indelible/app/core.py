@@ -17,7 +17,6 @@ from indelible import __version__
 from indelible.app.damage import findings
 from indelible.app.place import Place
 from indelible.app.proving import Prover
-from indelible.app.sources import registered_in_tail
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
 from indelible.base.errors import Damaged, IndelibleError, LedgerStopped
 from indelible.base.files import write_durably
@@ -44,6 +43,7 @@ from indelible.ledger.incoming import (
 from indelible.ledger.journal import journal_spans
 from indelible.ledger.open import Ledger, drop_sealed_journals
 from indelible.ledger.publish import LogKeys, Publisher
+from indelible.ledger.registrations import registered_in
 from indelible.ledger.sequencer import Sequencer
 from indelible.proof.note import NoteSignature
 from indelible.store.keyring import ED25519, MLDSA44
@@ -274,10 +274,12 @@ class Core:
 
     def _restore_sources(self) -> None:
         """A crash between a `source` record and the metadata leaves the record: take it over."""
-        for number, name, tenant in registered_in_tail(self.ledger):
-            if number and (name, tenant) not in self._sources:
-                self.meta.add_source(number, name, tenant)
-                self._sources[(name, tenant)] = Source(number, name)
+        ledger = self.ledger
+        tail = registered_in(ledger.reader, ledger.reader.sealed_end, ledger.tree.size)
+        for row in tail:
+            if row.number and (row.id, row.tenant) not in self._sources:
+                self.meta.add_source(row.number, row.id, row.tenant)
+                self._sources[(row.id, row.tenant)] = Source(row.number, row.id)
 
     async def checked(self, size: int, root: bytes) -> None:
         """A keeper has read everything below `size` back from disk: publish it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from indelible.base.errors import Damaged
 from indelible.base.limits import DAMAGE_KEPT
 from indelible.store.meta import Meta
 
@@ -28,8 +29,19 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def findings(meta: Meta) -> list[Finding]:
-    """What stands."""
-    return msgspec.json.decode(meta.get(_KEY) or b"[]", type=list[Finding])
+    """What stands. What cannot be read stands too, until all entries are verified again."""
+    try:
+        return kept_findings(meta)
+    except Damaged as error:
+        return [Finding(error.message)]
+
+
+def kept_findings(meta: Meta) -> list[Finding]:
+    """What stands; raises `Damaged` when it is not what was written."""
+    try:
+        return msgspec.json.decode(meta.get(_KEY) or b"[]", type=list[Finding])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Damaged(f"what verification found before cannot be read: {error}") from error
 
 
 def remember(meta: Meta, damage: list[str], finding: Finding) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from indelible.app.copying import ABOUT
-from indelible.app.damage import findings
+from indelible.app.damage import kept_findings
 from indelible.app.place import Place
 from indelible.app.signatures import Notes
 from indelible.base.errors import Damaged
@@ -134,7 +134,7 @@ class FolderFsck:
             try:
                 said = meta.integrity() or strange_meta(path)
                 if not said:
-                    findings(meta)
+                    kept_findings(meta)
                     self._sources = meta.sources()
                 if keyring is not None and not said:
                     self._tokens(meta)

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from indelible.base.errors import LedgerStopped
+from indelible.app.copying import ABOUT, STATE
+from indelible.base.errors import Damaged, IndelibleError, LedgerStopped
 from indelible.base.settings import Settings, load
 from indelible.ledger.open import Ledger
 from indelible.ledger.paths import LedgerPaths
@@ -19,6 +20,14 @@ from indelible.store.manifest import Manifest
 _READ_ONLY = (
     "Mount the disk for writing and give the command again. As it is, `verify` and `fsck` read it,"
     " and commands that take --unrecorded."
+)
+
+_READ_BACKUP = (
+    "Read events from it with --unrecorded. `indelible restore --from` brings the ledger back."
+)
+_READ_CLOSED = (
+    "Read its events with --unrecorded; `verify` and `fsck` read it as it is. New events go to the"
+    " ledger that continues it."
 )
 
 
@@ -42,12 +51,42 @@ class Place(NamedTuple):
         """Its keyring."""
         return Keyring(self.settings.keys, self.settings.origin, read_only=read_only)
 
+    @property
+    def is_backup(self) -> bool:
+        """Whether it says that it is a backup, with the register that a backup has."""
+        own = self.settings.state.absolute() == self.data.absolute() / STATE
+        return own and (self.data / ABOUT).is_file()
+
+    def takes_nothing(self) -> bool:
+        """Whether its register is closed: a backup, or a log that a restore closed."""
+        try:
+            register = Register(self.settings.state, self.settings.origin, read_only=True)
+            try:
+                return register.read().closed
+            finally:
+                register.close()
+        except IndelibleError:
+            return False
+
+    def closed(self, register: Register) -> str:
+        """What is said of its closed `register`."""
+        if self.is_backup:
+            return "this is a backup: it takes nothing"
+        then = register.continuation()
+        after = f", and {then.origin!r} continues it, made in {then.data}" if then else ""
+        return f"the register says that this log was closed by a restore{after}"
+
     def open(self) -> Ledger:
         """Its ledger for writing: takes the lock, compares with the register.
 
-        Raises `LedgerStopped` for a disk that cannot be written, beside what `Ledger` raises.
+        Raises `Damaged` for a closed register, `LedgerStopped` for a disk that cannot be written,
+        beside what `Ledger` raises.
         """
         register = Register(self.settings.state, self.settings.origin)
+        if register.read().closed:
+            why = f"{self.closed(register)}; nothing can be written in {self.data}"
+            register.close()
+            raise Damaged(why, remedy=_READ_BACKUP if self.is_backup else _READ_CLOSED)
         try:
             return Ledger(self.paths, self.settings.origin, self.keyring(), register)
         except OSError as error:

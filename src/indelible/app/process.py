@@ -39,18 +39,21 @@ def run_role(role: str, place: Place, run: Path, number: int) -> None:
         uvloop.run(run_writer(place, run))
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Told to end together with the writer, they serve it until it hangs up; alone, they end soon.
-    signal.signal(
-        signal.SIGTERM, lambda _signal, _frame: signal.alarm(PROCESS_GRACE_SECONDS) and None
-    )
+    process: SealerProcess | WorkerProcess
     if role == "sealer":
         from indelible.app.sealer import SealerProcess
 
-        SealerProcess(place, run).run()
+        process = SealerProcess(place, run)
     else:
         from indelible.app.worker import WorkerProcess
 
-        WorkerProcess(place, run, number).run()
+        process = WorkerProcess(place, run, number)
+    # Told to end together with the writer, they serve it until it hangs up; alone, they end soon.
+    # Before they are connected they end at once: the writer may have refused to start.
+    signal.signal(
+        signal.SIGTERM, lambda _signal, _frame: signal.alarm(PROCESS_GRACE_SECONDS) and None
+    )
+    process.run()
 
 
 class JsonLines(logging.Formatter):

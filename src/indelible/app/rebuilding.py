@@ -1,7 +1,9 @@
 """`register rebuild`: the register again, from a checkpoint that was kept elsewhere.
 
 What the register knew beyond the checkpoint is lost with it: that is why the newest source counts,
-and why the folder's own newest checkpoint counts too when it knows more.
+and why the folder's own newest checkpoint counts too when it knows more. A checkpoint that knows
+more than the data makes a register that is ahead of them: the ledger refuses, as it should, until
+the newer copy is found or `restore --accept-size` states the loss.
 """
 
 from __future__ import annotations
@@ -28,8 +30,11 @@ from indelible.proof.checkpoint import Checkpoint
 from indelible.store.keyring import Keyring
 
 
-class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The register that was written: what it knows now, and from where."""
+class RebuildReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The register that was written: what it knows now, and from where.
+
+    `note` says so when the data end below it.
+    """
 
     origin: str
     size: int
@@ -37,6 +42,7 @@ class RebuildReport(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     register: str
     recorded: str
+    note: str = ""
 
 
 def register_rebuild(
@@ -44,9 +50,9 @@ def register_rebuild(
 ) -> RebuildReport:
     """Write the register of a stopped ledger again from a checkpoint file or a witness's address.
 
-    The checkpoint must bear both signatures of the log, and the data must hold it: raises
-    `RolledBack` when they are shorter, `Forked` when they have another root of that size. A
-    register that can be read is never replaced.
+    The checkpoint must bear both signatures of the log. Data of its size must have its root: raises
+    `Forked` otherwise. Where they are shorter, the register is ahead of them. A register that can
+    be read is never replaced.
     """
     place = Place.at(data.absolute())
     origin, paths, state = place.settings.origin, place.paths, place.settings.state
@@ -57,7 +63,7 @@ def register_rebuild(
         keyring = place.keyring()
         try:
             head = log_signed(_content(source, origin), origin, keyring, source)
-            newest = _newest(place, keyring, head, progress)
+            newest, end = _newest(place, keyring, head, progress)
         finally:
             keyring.close()
         _set_aside(state)
@@ -73,6 +79,15 @@ def register_rebuild(
     return RebuildReport(
         origin=origin, size=newest.size, root=newest.root.hex(), source=source,
         register=str(state), recorded=record_in(place.data, "indelible.register.rebuild", facts),
+        note=_ahead(newest.size, end) if newest.size > end else "",
+    )
+
+
+def _ahead(known: int, end: int) -> str:
+    return (
+        f"the register knows {known} events, the data end at {end}: the ledger refuses. Find the"
+        " newer copy; if there is none, move this folder aside and restore with --accept-size"
+        f" {end}, which closes the log and says what was lost"
     )
 
 
@@ -110,8 +125,11 @@ def _content(source: str, origin: str) -> bytes:
 
 def _newest(
     place: Place, keyring: Keyring, given: Checkpoint, progress: Advance
-) -> Checkpoint:
-    """The given checkpoint or the folder's own, whichever knows more; the data must hold both."""
+) -> tuple[Checkpoint, int]:
+    """The given checkpoint or the folder's own, whichever knows more, and where the data end.
+
+    The data must hold both; only the given one may know more than they do.
+    """
     origin, paths = place.settings.origin, place.paths
     heads = [given]
     if paths.checkpoint.is_file():
@@ -122,14 +140,17 @@ def _newest(
     try:
         for head in heads:
             if head.size > standing.size:
+                if head is given:
+                    continue
                 raise RolledBack(
-                    f"the checkpoint is of size {head.size}, the data end at {standing.size}"
+                    f"the folder's own checkpoint is of size {head.size}, the data end at"
+                    f" {standing.size}"
                 )
             if not standing.holds(head.size, head.root):
                 raise Forked(f"at size {head.size} the data have another root than was signed")
+        return max(heads, key=lambda head: head.size), standing.size
     finally:
         standing.close()
-    return max(heads, key=lambda head: head.size)
 
 
 def _set_aside(state: Path) -> None:

@@ -8,7 +8,8 @@ into a folder beside its place, read back there, and compared:
   origin is closed for good and a new ledger begins (`app.continuing`);
 - another root for the same size: refused, always;
 - no register: the data come back, and the ledger will refuse until `register rebuild` was given the
-  newest checkpoint there is. A restore never makes a register out of the copy alone.
+  newest checkpoint there is. A restore never makes a register out of the copy alone, and no loss
+  can be accepted there: nothing says how much it is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from indelible.app.continuing import Closing, Next, begin_next, check_people
+from indelible.app.continuing import Closing, Next, begin_next, check_people, unfinished
 from indelible.app.copying import (
     STATE,
     about_of,
@@ -96,6 +97,8 @@ def restore(
         raise BadRequest("accepting a loss needs a reason, and who decided it", field="by")
     with built_beside(data) as build:
         _bring_folders(copy, build, where)
+        if accept_size is not None:
+            _check_closing(where, build)
         if keys_from is not None:
             keys = Path(os.path.abspath(keys_from))
             bring_keys(keys, where.now(where.keys, build), where.origin, recovery)
@@ -109,12 +112,12 @@ def restore(
             _check_acceptance(came, accept_size)
             check_people(LedgerPaths(build).meta, tuple(by))
         elif came.behind:
+            _check_closing(where, build)
             raise _rolled_back(came.known.size, came.report.size)
     if accept_size is not None:
         closing = Closing(
             data=data, origin=where.origin, keys=where.keys, state=where.state, reason=reason,
             by=tuple(by), size=came.known.size, root=came.known.root, kept=came.report.size,
-            missing=came.signed is None,
         )
         return _with_next(came, begin_next(closing))
     if came.report.register != "agrees":
@@ -227,6 +230,25 @@ def _measure(build: Path, where: _Where, keyring: Keyring) -> _Came:
     return _Came(report=report, signed=signed, known=known)
 
 
+def _check_closing(where: _Where, build: Path) -> None:
+    """The register must be there, and the log must not go on in another ledger already."""
+    try:
+        register = Register(where.now(where.state, build), where.origin)
+    except RegisterMissing as error:
+        raise RegisterMissing(
+            f"{error.message}: nothing says how much is lost, so no loss can be accepted",
+            remedy=(
+                "Restore without --accept-size, run `indelible register rebuild --from"
+                " CHECKPOINT|WITNESS` with the newest checkpoint that was kept elsewhere, move the"
+                " folder aside and give the command again."
+            ),
+        ) from error
+    try:
+        unfinished(register)
+    finally:
+        register.close()
+
+
 def _check_acceptance(came: _Came, accepted: int) -> None:
     if came.signed is not None and not came.behind and not came.signed.closed:
         raise BadRequest(
@@ -240,7 +262,10 @@ def _check_acceptance(came: _Came, accepted: int) -> None:
         )
 
 
-_CLOSED = "the register says that this log is closed: it can be verified and takes nothing more"
+_CLOSED = (
+    "the register says that this log is closed: it takes nothing more; it can be verified, and read"
+    " with --unrecorded"
+)
 
 
 def _rolled_back(known: int, size: int) -> RolledBack:
@@ -290,7 +315,7 @@ def _mend_columns(paths: LedgerPaths, where: _Where, keyring: Keyring) -> int:
     reader = LedgerReader(paths, where.origin, keyring, manifest)
     try:
         count = missing_columns(paths, where.origin, keyring, manifest, reader)
-        for file, _key in manifest.obsolete(1 << 62):
+        for file in manifest.removable(1 << 62):
             (paths.columns / file).unlink(missing_ok=True)
             manifest.forget(file)
         return count
@@ -304,5 +329,6 @@ def _with_next(came: _Came, new: Next) -> RestoreReport:
     return msgspec.structs.replace(
         report, next=str(new.data), next_origin=new.origin, register=f"knows {came.known.size}",
         next_recovery_file=str(new.recovery_file),
-        note=f"{report.origin} is closed for good; serve the new ledger in {new.data}",
+        note=f"{report.origin} is closed for good and read with --unrecorded; serve the new ledger"
+        f" in {new.data}",
     )

@@ -1,7 +1,8 @@
-"""A folder on read-only media, opened for reading without a record of it (`--unrecorded`).
+"""A folder that takes nothing, opened for reading without a record of it (`--unrecorded`).
 
-The only way to read a ledger without the read becoming an event in it: there is nothing to write
-to. Nothing is locked, made or signed; the newest checkpoint is the one on the medium.
+It lies on read-only media, or its register is closed: a backup, or a log that a restore closed. The
+only way to read a ledger without the read becoming an event in it: there is nothing to write to.
+Nothing is locked, made or signed; the newest checkpoint is the one on the medium.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class UnrecordedCore(Core):
         self.committed = asyncio.Condition()
 
     async def own(self, record: Own) -> int:
-        """Reads report themselves here: on read-only media the report has nowhere to go."""
+        """Reads report themselves here, where the report has nowhere to go."""
         if record.kind != "event":
             raise ReadOnly("the ledger's own records cannot be written here")
         return -1

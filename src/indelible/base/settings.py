@@ -27,7 +27,7 @@ from indelible.base.files import write_durably
 
 FILE_NAME = "indelible.toml"
 ENVIRONMENT = "INDELIBLE_"
-NOT_SETTINGS = frozenset({"TOKEN_FILE"})  # read by the command line, not by the server
+NOT_SETTINGS = frozenset({"TOKEN_FILE", "URL"})  # read by the command line, not by the server
 _KUBERNETES = ("SERVICE_", "PORT_")  # set in every pod beside a Service named "indelible"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 

@@ -25,7 +25,27 @@ from indelible.cli.failures import Answered, ErrorAnswer, Refused
 
 DEFAULT_URL = "http://127.0.0.1:8440"
 TOKEN_VARIABLE = "INDELIBLE_TOKEN_FILE"
+URL_VARIABLE = "INDELIBLE_URL"
 Params = Mapping[str, str | int | bool | None]
+_NO_TOKEN = (
+    f"Name the file that holds a valid token with --token-file or {TOKEN_VARIABLE}; "
+    "`indelible token create` makes one."
+)
+_TLS = {
+    "certificate_verify_failed":
+        "Name the authority that vouches for the server with --ca FILE, and in --url a name or "
+        "address that its certificate holds.",
+    "certificate_required":
+        "The server wants a client certificate: give it and its key with --certificate FILE.",
+    "alert":
+        "The server refused the TLS handshake: where it wants a client certificate, give it and "
+        "its key with --certificate FILE.",
+    "wrong_version": "The server speaks no TLS there: write http:// in the address.",
+}
+_HUNG_UP = "Where the server speaks TLS, write https:// in the address (--url)."
+_HUNG_UP_TLS = (
+    "Where the server asks for a client certificate, give it and its key with --certificate FILE."
+)
 _PATIENCE = httpx2.Timeout(CLIENT_SECONDS, connect=CLIENT_CONNECT_SECONDS)
 _ENDLESS = httpx2.Timeout(None, connect=CLIENT_CONNECT_SECONDS)
 
@@ -111,9 +131,7 @@ class Client:
         try:
             yield
         except httpx2.TransportError as error:
-            raise Unreachable(
-                f"{self.place} does not answer: {error or type(error).__name__}"
-            ) from error
+            raise unreachable(self.place, error) from error
         except httpx2.InvalidURL as error:
             raise Refused(f"{self.place} is not an address: {error}") from error
 
@@ -143,8 +161,26 @@ def _check(response: httpx2.Response, body: bytes, params: Params | None, place:
             where, code="bad_answer",
             remedy="Check that --url names an Indelible server, without a path of a page.",
         ) from error
+    if status == 401 and place.startswith("http"):
+        said = msgspec.structs.replace(said, remedy=_NO_TOKEN)
     text = (params or {}).get("q")
     raise Answered(said, status, text if isinstance(text, str) else "")
+
+
+def unreachable(place: str, error: httpx2.TransportError) -> Unreachable:
+    """The error of a server that could not be talked to, with the remedy that fits it."""
+    told = str(error) or type(error).__name__
+    if place.startswith("https:"):
+        marks = told.lower().replace(" ", "_")
+        for mark, remedy in _TLS.items():
+            if mark in marks:
+                return Unreachable(f"no TLS connection to {place}: {told}", remedy=remedy)
+    if isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
+        return Unreachable(
+            f"{place} hung up without an answer: {told}",
+            remedy=_HUNG_UP_TLS if place.startswith("https:") else _HUNG_UP,
+        )
+    return Unreachable(f"{place} does not answer: {told}")
 
 
 def path_of(*parts: str | int) -> str:
@@ -203,16 +239,16 @@ def _remote(reach: Reach) -> httpx2.Client:
 
 
 def _local(reach: Reach, data: Path) -> httpx2.Client:
-    from indelible.app import open_local
+    from indelible.app import open_local, takes_nothing
     from indelible.cli.local import LocalTransport
 
     if not data.is_dir():
         raise Refused(f"there is no folder {data}", remedy="Make one with `indelible init`.")
-    if not reach.recorded and os.access(data, os.W_OK):
+    if not reach.recorded and os.access(data, os.W_OK) and not takes_nothing(data):
         raise Refused(
             f"{data} can be written to, so what is read from it is recorded",
             code="must_be_recorded",
-            remedy="Leave --unrecorded out; it is for read-only media.",
+            remedy="Leave --unrecorded out; it is for read-only media, backups and closed logs.",
         )
     transport = LocalTransport(open_local(data, recorded=reach.recorded))
     return httpx2.Client(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -20,6 +21,7 @@ from indelible.base.clock import MICROS, monotonic, wall_us
 from indelible.base.errors import EXIT_DAMAGED, IndelibleError
 from indelible.base.limits import DEMO_BATCH_EVENTS
 from indelible.base.random import random_id
+from indelible.cli.client import URL_VARIABLE
 from indelible.cli.failures import Refused
 from indelible.cli.options import FOLDER, Output, plain
 from indelible.cli.output import size_text
@@ -92,7 +94,7 @@ def _folder(directory: Path | None, once: bool) -> Iterator[Path]:
     """The demo's folder: named and kept, or temporary and removed."""
     if directory is not None:
         if directory.exists() and any(directory.iterdir()):
-            raise Refused(f"{directory} is not empty", remedy="Name a new folder.")
+            raise Refused(f"{directory} is not empty", remedy=_go_on(directory))
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield directory.absolute()
     elif once:
@@ -104,9 +106,22 @@ def _folder(directory: Path | None, once: bool) -> Iterator[Path]:
         yield made
 
 
+def _go_on(directory: Path) -> str:
+    """The way out where the named folder holds something, an earlier demo perhaps."""
+    if not (directory / "data" / "indelible.toml").exists():
+        return "Name a new folder."
+    return (
+        f"Go on with what is there: `indelible serve --data {directory / 'data'}`. "
+        "For another demo name a new folder."
+    )
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that its server is drained too."""
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that its server is drained too.
+
+    SIGINT is set as well: a shell starts what runs in its background with SIGINT ignored.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -115,7 +130,7 @@ def _interruptible() -> Iterator[None]:
         yield
         return
     before = {number: signal.signal(number, interrupt)
-              for number in (signal.SIGTERM, signal.SIGHUP)}
+              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -211,7 +226,8 @@ def _program() -> str:
 def _invite(out: Output, folder: Path, url: str, index: int) -> None:
     """What to try next: real commands, to be copied."""
     program = _program()
-    where = "" if url.endswith(":8440") else f" --url {url}"
+    usual = url.endswith(":8440") and not os.environ.get(URL_VARIABLE)
+    where = "" if usual else f" --url {url}"
     verifier = f"{program}-verify"
     steps: list[tuple[str, list[str]]] = [
         ("Who deleted a payroll record, and what happened to it before?", [
@@ -225,7 +241,7 @@ def _invite(out: Output, folder: Path, url: str, index: int) -> None:
             f"--since 6h{where}",
         ]),
         ("Watch it live; how is the ledger?", [
-            f"{program} tail 'outcome:denied'{where}",
+            f"{program} tail 'operation:update'{where}",
             f"{program} status{where}",
         ]),
         ("Prove the deletion to somebody who trusts nobody here:", [

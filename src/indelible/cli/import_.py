@@ -104,10 +104,11 @@ def import_(
     try:
         _send(client, files, parser, source, summary)
     except (IndelibleError, KeyboardInterrupt):
-        out.note(
-            f"{count_text(summary.stored, 'event')} stored before it ended; "
-            "start it again, nothing is stored twice"
-        )
+        if summary.stored:
+            out.note(
+                f"{count_text(summary.stored, 'event')} stored before it ended; "
+                "start it again, nothing is stored twice"
+            )
         raise
     summary.seconds = round(monotonic() - began, 3)
     out.result(summary, _lines(summary))

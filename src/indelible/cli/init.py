@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
+from indelible.base.errors import IndelibleError
+from indelible.base.settings import check_origin, default_keys, default_state
 from indelible.cli.failures import Refused
 from indelible.cli.options import FOLDER, Output, plain
 from indelible.cli.visible import visible
@@ -51,7 +53,6 @@ def init(
       indelible init /srv/audit --origin audit.example.com/main --keys /etc/audit-keys
     """
     from indelible.app import init_ledger
-    from indelible.base.settings import check_origin
 
     check_origin(origin)
     if insecure_single_folder and (keys or state):
@@ -61,7 +62,12 @@ def init(
             f"{data} is not empty", code="folder_not_empty",
             remedy="Name a new folder; a ledger never takes over what is there.",
         )
-    made = init_ledger(data, origin, keys, state, insecure_single_folder)
+    try:
+        made = init_ledger(data, origin, keys, state, insecure_single_folder)
+    except IndelibleError as error:
+        if error.code == "exists":
+            error.remedy = _free_the_origin(origin, keys, state)
+        raise
     result = Made(
         origin=origin, data=str(data.absolute()), settings=str(data.absolute() / "indelible.toml"),
         keys=str(made.keys), state=str(made.state), recovery_file=str(made.recovery_file),
@@ -81,6 +87,17 @@ def init(
     ], indent="  ")
     for line in _advice(data, result, insecure_single_folder):
         out.say(line)
+
+
+def _free_the_origin(origin: str, keys: Path | None, state: Path | None) -> str:
+    """What to do where a ledger of this origin was before: its folders by name."""
+    keyring = keys or default_keys(origin, os.environ)
+    register = state or default_state(origin, os.environ)
+    return (
+        "Choose another origin (or other --keys and --state folders): a register or keyring is "
+        "never overwritten. If the ledger before was a trial, remove its three folders: the data "
+        f"folder, the keyring {keyring} and the register {register}."
+    )
 
 
 def _advice(data: Path, made: Made, single: bool) -> list[str]:

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from indelible.cli.options import FILE, FOLDER, Client, Output, data_required, plain, talks
-from indelible.cli.output import size_text
+from indelible.cli.output import age_text, size_text
 from indelible.cli.progress import followed, progress
 from indelible.cli.visible import visible
 
@@ -135,7 +135,8 @@ def restore(
 
     When the register knows more events than came back, nothing is done without --accept-size: then
     the origin is closed for good and a new ledger NAME/2 begins with a record that says what was
-    lost, why, and who decided it.
+    lost, why, and who decided it. A closed log gets one such ledger, never a second; where there is
+    no register, no loss can be accepted.
 
     \b
     Examples:
@@ -174,7 +175,9 @@ def rebuild(out: Output, data: Path, source: str) -> None:
     """Write the register again from a checkpoint file or from what a witness remembers.
 
     The newer the source, the more a rollback shows: a register rebuilt from an old checkpoint
-    knows no more than it. The rebuilding is an event in the log.
+    knows no more than it. The rebuilding is an event in the log. Where the checkpoint knows more
+    than the data, the register does too, and the ledger refuses: find the newer copy, or restore
+    with --accept-size.
 
     \b
     Examples:
@@ -186,6 +189,12 @@ def rebuild(out: Output, data: Path, source: str) -> None:
     with progress("reading the data") as advance:
         report = register_rebuild(data, source, progress=advance)
     _account(out, msgspec.json.encode(report), "The register is rebuilt.")
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of POST /v1/clock/accept."""
+
+    step_seconds: float
 
 
 @click.group()
@@ -209,4 +218,17 @@ def accept(client: Client, out: Output) -> None:
     Examples:
       date -u && indelible clock accept
     """
-    _account(out, client.post("/v1/clock/accept"), "The clock is accepted.")
+
+    def tell(accepted: Accepted) -> None:
+        out.say("The clock is accepted.")
+        out.facts([("step", _step_text(accepted.step_seconds))], indent="  ")
+
+    out.answer(client.post("/v1/clock/accept"), Accepted, tell)
+
+
+def _step_text(seconds: float) -> str:
+    size = abs(seconds)
+    if size < 0.001:
+        return "none (under 1 ms)"
+    text = f"{size * 1000:.0f} ms" if size < 1 else age_text(size)
+    return f"{text} {'ahead' if seconds > 0 else 'back'}"

@@ -52,8 +52,9 @@ def show(client: Client, out: Output, output: Path | None) -> None:
         out.document(raw)
         return
     out.say(visible(found.vkey.strip()))
-    out.say(visible(found.mldsa44.strip()))
-    if output is not None:
+    if output is None:
+        out.say(visible(found.mldsa44.strip()))
+    else:
         out.note(f"written to {output / 'log.vkey'} and {output / 'log.vkey.mldsa44'}")
 
 
@@ -73,8 +74,17 @@ def rotate(client: Client, out: Output, what: str) -> None:
 
     def tell(account: dict[str, object]) -> None:
         out.say(f"The {what} key is rotated.")
-        out.facts([(name, visible(str(value))) for name, value in account.items()], indent="  ")
+        out.facts([(name, _told(name, value)) for name, value in account.items()], indent="  ")
         if what == "signing":
-            out.say("Give verifiers the new keys: indelible keys show -o DIR")
+            out.say("Give verifiers the new keys, log.vkey and log.vkey.mldsa44: "
+                    "indelible keys show -o DIR")
 
     out.answer(raw, dict[str, object], tell)
+
+
+def _told(name: str, value: object) -> str:
+    """A member of an account; of keys their ids, since an ML-DSA key alone has 1.8 kB."""
+    if name not in ("vkey", "vkey.mldsa44", "replaces"):
+        return visible(str(value))
+    keys = value if isinstance(value, list) else [value]
+    return ", ".join(visible("+".join(str(key).split("+", 2)[:2])) for key in keys)

@@ -126,8 +126,9 @@ class Commands(click.Group):
 
 
 EPILOG = """\b
-Most commands talk to a running server (--url, default http://127.0.0.1:8440,
-with the token in the file that --token-file or INDELIBLE_TOKEN_FILE names)
+Most commands talk to a running server (--url or INDELIBLE_URL, default
+http://127.0.0.1:8440, with the token in the file that --token-file or
+INDELIBLE_TOKEN_FILE names)
 or to the folder of a stopped one (--data DIR).
 
 \b

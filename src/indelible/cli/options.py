@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from indelible.cli.client import DEFAULT_URL, TOKEN_VARIABLE, Client, Reach, connect, sends_in_clear
+from indelible.cli.client import (
+    DEFAULT_URL,
+    TOKEN_VARIABLE,
+    URL_VARIABLE,
+    Client,
+    Reach,
+    connect,
+    sends_in_clear,
+)
 from indelible.cli.output import Output
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -27,7 +36,8 @@ data_required = click.option(
 def reach_options(command: Command) -> Command:
     """--url, --data, --token-file, --ca, --certificate: what `reach_of` takes."""
     options = [
-        click.option("--url", metavar="URL", help=f"A running server.  [default: {DEFAULT_URL}]"),
+        click.option("--url", metavar="URL", help="A running server.  "
+                     f"[default: {URL_VARIABLE}, else {DEFAULT_URL}]"),
         click.option("--data", type=FOLDER, metavar="DIR",
                      help="The folder of a stopped ledger, instead of a server."),
         click.option("--token-file", type=FILE, metavar="FILE",
@@ -44,13 +54,14 @@ def reach_options(command: Command) -> Command:
 
 unrecorded_option = click.option(
     "--unrecorded", is_flag=True,
-    help="With --data on read-only media: read without recording it.",
+    help="With --data on read-only media, a backup or a closed log: read without recording it.",
 )
 
 
 def reach_of(values: dict[str, object]) -> Reach:
     """Take the shared options out of a command's arguments."""
     url, data = values.pop("url"), values.pop("data")
+    named = url is None and data is None
     unrecorded = bool(values.pop("unrecorded", False))
     if url is not None and data is not None:
         raise click.UsageError("--url and --data exclude each other.")
@@ -61,7 +72,7 @@ def reach_of(values: dict[str, object]) -> Reach:
         raise click.UsageError("--token-file, --ca and --certificate go with --url, not --data.")
     paths = {name: value if isinstance(value, Path) else None for name, value in taken.items()}
     return Reach(
-        url=str(url) if url is not None else None,
+        url=os.environ.get(URL_VARIABLE) or None if named else str(url) if url else None,
         data=data if isinstance(data, Path) else None,
         recorded=not unrecorded,
         **paths,

@@ -6,6 +6,7 @@ Answers go to stdout, everything about the work itself (progress, notes, errors)
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ from indelible.cli.failures import as_json, as_text
 from indelible.cli.visible import cut, cut_middle, pad, visible, visible_json, width
 
 T = TypeVar("T")
+_FRACTION = re.compile(r"\.\d+(?=Z$)")
 _GAP = "  "
 _LEAST = 8  # columns that a shortened cell keeps
 
@@ -90,15 +92,17 @@ class Output:
     def table(
         self, head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (),
         colors: Callable[[int, str], str | None] = lambda _column, _cell: None,
-        middle: Sequence[int] = (),
+        middle: Sequence[int] = (), whole: Sequence[int] = (), first: Sequence[int] = (),
     ) -> None:
         """An aligned table; cells are made visible; `right` names columns aligned to the right.
 
-        Where the terminal is too narrow, cells lose their ends, those of `middle` their middles.
+        Where the terminal is too narrow, cells lose their ends, those of `middle` their middles;
+        those of `first` before all others, those of `whole` never.
         """
         cells = [[visible(cell) for cell in row] for row in rows]
         widths = [max(map(width, column)) for column in zip(head, *cells, strict=True)]
-        _fit(widths, self.columns())
+        others = [at for at in range(len(head)) if at not in {*whole, *first}]
+        _fit(widths, self.columns(), [(first, _LEAST), (others, _LEAST), (others, 1)])
         self.say(self.paint(_line(head, widths, right), None, bold=True))
         for row in cells:
             shown = [
@@ -130,12 +134,17 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> 
     return _GAP.join(_aligned(shown, widths, right)).rstrip()
 
 
-def _fit(widths: list[int], total: int | None) -> None:
-    """Narrow the widest columns until the line fits; columns keep `_LEAST`."""
+def _fit(
+    widths: list[int], total: int | None, steps: Iterable[tuple[Sequence[int], int]]
+) -> None:
+    """Narrow columns until the line fits: step by step, the widest of a step's to its least."""
     if total is None:
         return
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > total and max(widths) > _LEAST:
-        widths[widths.index(max(widths))] -= 1
+    over = sum(widths) + len(_GAP) * (len(widths) - 1) - total
+    for group, least in steps:
+        while over > 0 and any(widths[at] > least for at in group):
+            widths[max(group, key=widths.__getitem__)] -= 1
+            over -= 1
 
 
 def decode(raw: bytes, kind: type[T]) -> T:
@@ -168,6 +177,11 @@ def size_text(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def moment_text(rfc3339: str) -> str:
+    """A moment to the second: what a person reads of `2026-03-03T09:14:07.000000Z`."""
+    return visible(_FRACTION.sub("", rfc3339))
 
 
 def age_text(seconds: float) -> str:

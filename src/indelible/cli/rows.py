@@ -58,7 +58,7 @@ def _field(row: Row, name: str) -> str:
 
 
 def table(out: Output, rows: list[Row], columns: tuple[str, ...]) -> None:
-    """Rows as an aligned table; flags stand behind the outcome."""
+    """Rows as an aligned table; flags stand behind the outcome, and go first where it is narrow."""
 
     def colors(at: int, cell: str) -> str | None:
         return OUTCOME_COLORS.get(cell.split(" ")[0]) if columns[at] == "outcome" else None
@@ -71,7 +71,9 @@ def table(out: Output, rows: list[Row], columns: tuple[str, ...]) -> None:
     middle = [at for at, name in enumerate(columns) if name.startswith("target")]
     heads = tuple("TIME (UTC)" if name == "time" else name.upper() for name in columns)
     cells = [[cell(row, name) for name in columns] for row in rows]
-    out.table(heads, cells, right, colors, middle)
+    whole = [at for at, name in enumerate(columns) if name in ("index", "time", "received")]
+    first = [at for at, name in enumerate(columns) if name == "outcome"]
+    out.table(heads, cells, right, colors, middle, whole, first)
 
 
 def timeline(out: Output, entries: list[TimelineEntry]) -> None:

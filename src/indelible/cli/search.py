@@ -15,6 +15,7 @@ from indelible.cli import rows
 from indelible.cli.client import Params, path_of
 from indelible.cli.options import Client, Output, talks
 from indelible.cli.output import OUTCOME_COLORS, count_text, decode
+from indelible.cli.progress import is_watched
 from indelible.cli.visible import visible, visible_json
 from indelible.event.model import StoredEvent
 from indelible.query.model import HistoryAnswer, SearchPage, TimelineAnswer
@@ -22,6 +23,7 @@ from indelible.query.model import HistoryAnswer, SearchPage, TimelineAnswer
 Command = TypeVar("Command", bound=Callable[..., object])
 Page = TypeVar("Page", SearchPage, HistoryAnswer, TimelineAnswer)
 Pages = SearchPage | HistoryAnswer | TimelineAnswer
+_FIELD = re.compile(r'[^\s():"]+:(?:"[^"]*"|[^\s()])*')
 _COLUMN = re.compile(r"[\w.\-/@ ]{1,256}")
 
 
@@ -120,6 +122,14 @@ def search(
         rows.table(out, found, names)
     took = sum(page.took_ms for _, page in pages)
     _end(out, len(found), last, took)
+    if not found and _has_bare_words(query) and is_watched():
+        out.note("bare words are looked for as they stand; name a field to search by it, "
+                 "e.g. operation:delete or actor:NAME")
+
+
+def _has_bare_words(query: str) -> bool:
+    words = _FIELD.sub(" ", query).replace("(", " ").replace(")", " ").split()
+    return any(word.lower() not in ("or", "and", "not") for word in words)
 
 
 @click.command()
@@ -242,9 +252,12 @@ def tail(client: Client, out: Output, query: str, start: int | None, count: int 
       indelible tail 'outcome:denied'
       indelible tail --from 100000 --json | jq -r .sentence
     """
-    seen = 0
+    seen, told = 0, False
     try:
         for line in client.lines("/v1/tail", {"q": query or None, "from": start}):
+            if not told and is_watched():
+                out.note("following what arrives from now on; Ctrl-C ends it")
+            told = True
             if not line.startswith("data:"):
                 continue
             raw = line[5:].strip().encode()

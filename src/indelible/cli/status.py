@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from indelible.cli.options import Client, Output, talks
-from indelible.cli.output import age_text, count_text, size_text
+from indelible.cli.output import age_text, count_text, moment_text, size_text
 from indelible.cli.visible import visible
 from indelible.cli.witness import witness_table
 from indelible.server.rooms import Status
@@ -36,14 +36,14 @@ def _show(out: Output, s: Status) -> None:
         ("size", count_text(s.size, "event")),
         ("under a checkpoint", f"{s.published_size:,}"),
         ("root", visible(s.root)),
-        ("last checkpoint", visible(s.checkpoint_time) or "none yet"),
+        ("last checkpoint", moment_text(s.checkpoint_time) or "none yet"),
         ("sealed", f"{s.sealed_size:,}"),
         ("unsealed", f"{s.unsealed:,}"),
         ("unwitnessed", _unwitnessed(s)),
         ("last full verification", _verification(s.last_full_verification)),
         ("last verification", _verification(s.last_verification)),
         ("disk", _disk(s)),
-        ("running since", visible(s.started)),
+        ("running since", moment_text(s.started)),
         ("version", visible(s.version)),
         ("stopped", out.paint(visible(s.stopped), "red", bold=True) if s.stopped else ""),
     ])

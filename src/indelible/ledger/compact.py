@@ -12,7 +12,7 @@ from indelible.base.files import fsync_folder
 from indelible.base.limits import COMPACT_EVENTS, COMPACT_SMALL_FILES, OBSOLETE_SECONDS
 from indelible.base.random import random_id
 from indelible.ledger.paths import LedgerPaths
-from indelible.ledger.seal import column_file_of, column_path, columns_row
+from indelible.ledger.seal import column_file_of, column_path, columns_row, file_id_of
 from indelible.store.column_file import merge_column_files
 from indelible.store.keyring import COLUMNS, Keyring
 from indelible.store.manifest import ColumnsRow, Manifest
@@ -55,10 +55,10 @@ def remove_obsolete(
     paths: LedgerPaths, keyring: Keyring, manifest: Manifest, grace_us: int = OBSOLETE_US
 ) -> int:
     """Remove replaced column files whose grace is over, then their keys; returns how many."""
-    found = manifest.obsolete(wall_us() - grace_us)
-    for file, key in found:
+    found = manifest.removable(wall_us() - grace_us)
+    for file in found:
         (paths.columns / file).unlink(missing_ok=True)
         fsync_folder(paths.columns)
-        keyring.destroy([key])
+        keyring.destroy(COLUMNS, [file_id_of(file)])
         manifest.forget(file)
     return len(found)

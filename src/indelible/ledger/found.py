@@ -75,7 +75,7 @@ def sound_manifest(paths: LedgerPaths, found: list[SegmentRow]) -> Manifest | No
         manifest.columns()
         if rows == found:
             return manifest
-    except (Damaged, msgspec.ValidationError):
+    except Damaged:
         pass
     manifest.close()
     return None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from indelible.base.errors import Damaged
 from indelible.base.limits import FSCK_SHOWN, FSCK_STEP_EVENTS
 from indelible.ledger.fsck import BACKUP, KEYS, REINDEX, Problems
 from indelible.ledger.fsck_sources import SourceRecords
@@ -19,9 +17,8 @@ from indelible.ledger.reindex import id_record
 from indelible.ledger.scan import BROKEN, describe
 from indelible.ledger.scan_journal import JournalScan
 from indelible.ledger.seal import column_file_of
-from indelible.ledger.seen import Fingerprints, Seen, differences, open_runs
+from indelible.ledger.seen import Fingerprints, Seen, differences
 from indelible.ledger.seen import problems as index_problems
-from indelible.ledger.seen_run import run_path
 from indelible.store.column_file import read_column_tables
 from indelible.store.columns import table_of
 from indelible.store.evidence import Frame
@@ -44,7 +41,7 @@ class DerivedFsck:
         folder = self._paths.ids
         try:
             secret = self._keyring.newest(SEEN)
-            found = _misnamed(folder, secret) or list(index_problems(folder, secret, sealed))
+            found = list(index_problems(folder, secret, sealed))
         except BROKEN as error:
             self.problems.add("ids", "", describe(error, "ids"), KEYS)
             return
@@ -164,18 +161,6 @@ class DerivedFsck:
         extra = told.rest(row.first, row.end)
         if extra:
             yield Wrong(extra, f"the column file has a row {extra} that no event is behind")
-
-
-def _misnamed(folder: Path, secret: bytes) -> list[str]:
-    """Runs under another's name: those of the indexes that the name tells are then missing."""
-    try:
-        runs = open_runs(folder, secret)
-    except Damaged:
-        return []  # `problems` tells why
-    return [
-        f"{run.path.name} holds the ids of {run.header.first}..{run.header.end - 1}"
-        for run in runs if run.path != run_path(folder, run.header.first, run.header.end)
-    ]
 
 
 class Wrong(NamedTuple):

@@ -9,21 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
-
+from indelible.ledger.registrations import registered
 from indelible.store.meta import SourceRow
-
-_MARK = b'"kind":"source"'
-
-
-class _From(msgspec.Struct):
-    number: int
-
-
-class _Record(msgspec.Struct):
-    kind: str
-    source: _From
-    data: msgspec.Raw = msgspec.Raw()
 
 
 class _Registered(NamedTuple):
@@ -42,13 +29,8 @@ class SourceRecords:
 
     def look(self, first: int, bodies: Sequence[bytes], *, sealed: bool) -> None:
         """Take up the registrations among the bodies from index `first` on."""
-        for index, body in enumerate(bodies, first):
-            if _MARK not in body:
-                continue
-            record = msgspec.json.decode(body, type=_Record)
-            if record.kind == "source" and record.source.number == 0:
-                row = msgspec.json.decode(record.data, type=SourceRow)
-                self.found.append(_Registered(index, row, sealed))
+        for index, row in registered(first, bodies):
+            self.found.append(_Registered(index, row, sealed))
 
 
 def compare_sources(

@@ -40,7 +40,7 @@ from indelible.ledger.register import Register
 from indelible.ledger.seen import Seen, sweep_unsealed
 from indelible.ledger.tree_state import LogTree
 from indelible.ledger.writer import Writer
-from indelible.store.keyring import SEEN, Keyring
+from indelible.store.keyring import JOURNAL, SEEN, Keyring
 from indelible.store.manifest import Manifest
 
 _NO_MARK = bytes(16)
@@ -93,7 +93,7 @@ class Ledger:
         for folder in paths.folders():
             sweep_temporary(folder)
         made = paths.manifest.exists() and paths.manifest.stat().st_size
-        if paths.checkpoint.exists() and not made:
+        if not made and (paths.checkpoint.exists() or self.register.read().size):
             raise Damaged(
                 "the manifest is gone",
                 remedy="Run `indelible reindex --data DIR`: it is made again from evidence.",
@@ -148,8 +148,8 @@ class Ledger:
                         f" no journal file holds them"
                     )
                 last = self._replay_file(journal, seen, last)
-                if journal.next == journal.header.first:
-                    self._mends.append(partial(self._remove_empty, journal))
+                if journal.next == journal.header.first:  # two files must not begin at one index
+                    self._mends.append(partial(remove_durably, journal.path))
             except TornTail as torn:
                 if not newest or self.register.read().size > torn.index:
                     raise Damaged(
@@ -159,7 +159,7 @@ class Ledger:
                     raise Damaged(f"{torn.message}, and whole records follow it") from torn
                 self._mends.append(partial(self._quarantine, torn))
                 if torn.index == journal.header.first:
-                    self._mends.append(partial(self._remove_empty, journal))
+                    self._mends.append(partial(remove_durably, journal.path))
                 quarantined.append(_torn_name(torn))
                 quarantined_index = torn.index
             finally:
@@ -213,20 +213,12 @@ class Ledger:
         finally:
             os.close(handle)
 
-    def _remove_empty(self, journal: JournalReader) -> None:
-        """A crash before the first event leaves a file without one; the next begins at its index.
-
-        Two files of one first index would leave it to chance which of them sorts as the newest.
-        """
-        remove_durably(journal.path)
-        self.keyring.destroy([journal.header.key, journal.header.salt_key])
-
     def _compare_with_register(self) -> None:
         signed = self.register.read()
         if signed.closed:
             raise Damaged(
                 f"the log {self.origin!r} was closed by a restore; it takes nothing more",
-                remedy="Use the ledger that continues it.",
+                remedy="Read it with --unrecorded; use the ledger that continues it.",
             )
         if signed.size > self.tree.size:
             raise RolledBack(
@@ -283,22 +275,28 @@ def drop_sealed_journals(
     """Remove journal files wholly below `sealed_end` (not `keep`); their data keys go too.
 
     The file goes first, durably; a crash before the key is destroyed leaves a key without a file.
-    Salt keys stay: evidence needs them.
+    Salt keys stay: evidence needs them. The key goes only when a record opened under it, and with
+    the end that the records give: names and an empty file's header are anybody's who can write
+    the folder, but no header can be changed above a record. A file that does not read stays.
     """
     gone: list[str] = []
     files = journal_files(paths.journal)
     for position, path in enumerate(files):
-        if path.name == keep:
+        beyond = position + 1 < len(files) and first_of(files[position + 1]) > sealed_end
+        if path.name == keep or beyond:
             continue
         journal = JournalReader(path, origin, keyring)
-        key, first = journal.header.key, journal.header.first
-        follows = first_of(files[position + 1]) if position + 1 < len(files) else first
-        end = follows if follows > first else _end_of(journal)
-        journal.close()
+        try:
+            end = _end_of(journal)
+        except Damaged:
+            continue
+        finally:
+            journal.close()
         if end <= sealed_end:
             path.unlink()
             fsync_folder(paths.journal)
-            keyring.destroy([key])
+            if end > journal.header.first:
+                keyring.destroy(JOURNAL, [journal.header.file])
             gone.append(path.name)
     return gone
 

@@ -24,6 +24,13 @@ CREATE TABLE IF NOT EXISTS register (
 """
 
 
+_CONTINUATION = """
+CREATE TABLE IF NOT EXISTS continuation (
+  origin TEXT PRIMARY KEY, next TEXT NOT NULL, data TEXT NOT NULL, keys TEXT NOT NULL,
+  state TEXT NOT NULL, begun INTEGER NOT NULL DEFAULT 0) STRICT
+"""
+
+
 class RegisterMissing(Damaged):
     """There is no readable register where the settings say."""
 
@@ -48,6 +55,16 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     root: bytes
     fence: int
     closed: bool = False
+
+
+class Continuation(msgspec.Struct, frozen=True, kw_only=True):
+    """The one ledger that continues a closed log, and its places; `begun`: it has signed."""
+
+    origin: str
+    data: str
+    keys: str
+    state: str
+    begun: bool = False
 
 
 class Register:
@@ -91,7 +108,8 @@ class Register:
             root = bytes.fromhex(row[1])
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise RegisterMissing(f"the register {self.path} cannot be read: {error}") from error
-        if len(root) != 32 or row[0] < 0:
+        numbers = isinstance(row[0], int) and isinstance(row[2], int)
+        if len(root) != 32 or not numbers or row[0] < 0:
             raise RegisterMissing(f"the register {self.path} is damaged")
         return Signed(size=row[0], root=root, fence=row[2], closed=bool(row[3]))
 
@@ -125,9 +143,40 @@ class Register:
             f" expected size {size}, fence {fence}"
         )
 
-    def close_origin(self) -> None:
-        """No writer continues this origin any more (`restore` began another)."""
-        self._db.execute("UPDATE register SET closed=1 WHERE origin=?", (self.origin,))
+    def close_origin(self, then: Continuation | None = None) -> None:
+        """No writer continues this origin any more; `then` is the ledger that will, for good."""
+        with self._db.transaction():
+            self._db.execute("UPDATE register SET closed=1 WHERE origin=?", (self.origin,))
+            if then is not None:
+                self._db.execute(_CONTINUATION)
+                self._db.execute(
+                    "INSERT INTO continuation (origin, next, data, keys, state)"
+                    " VALUES (?,?,?,?,?)",
+                    (self.origin, then.origin, then.data, then.keys, then.state),
+                )
+
+    def continuation(self) -> Continuation | None:
+        """The ledger that continues this one; None where the log is open, or a backup's."""
+        try:
+            if not self._db.execute(
+                "SELECT 1 FROM sqlite_master WHERE name='continuation'"
+            ).fetchone():
+                return None
+            row = self._db.execute(
+                "SELECT next, data, keys, state, begun FROM continuation WHERE origin=?",
+                (self.origin,),
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise RegisterMissing(f"the register {self.path} cannot be read: {error}") from error
+        if row is None:
+            return None
+        return Continuation(
+            origin=row[0], data=row[1], keys=row[2], state=row[3], begun=bool(row[4])
+        )
+
+    def mark_begun(self) -> None:
+        """The continuation has signed: from now on it exists, wherever its files are."""
+        self._db.execute("UPDATE continuation SET begun=1 WHERE origin=?", (self.origin,))
 
     def close(self) -> None:
         """Close the file."""

@@ -137,9 +137,9 @@ class Reindexer:
 
     def _undo(self) -> None:
         shutil.rmtree(self._fresh_ids, ignore_errors=True)
-        for path, key in self._made:
+        for path, file_id in self._made:
             path.unlink(missing_ok=True)
-            self._keyring.destroy([key])
+            self._keyring.destroy(COLUMNS, [file_id])
 
     def _group(self, rows: list[SegmentRow]) -> ColumnsRow:
         """One column file of several segments; their leaves and ids are made on the way."""
@@ -149,7 +149,7 @@ class Reindexer:
         file_id = random_id()
         key_id, key = self._keyring.new_key(COLUMNS, file_id)
         path = column_path(self._paths, first, file_id)
-        self._made.append((path, key_id))
+        self._made.append((path, file_id))
         file = write_column_tables(
             tables, path, first=first, end=end, key=key, file_id=file_id, origin=self._origin
         )

@@ -25,7 +25,7 @@ def rekey_journal(
 ) -> str | None:
     """Write the events of `source` below `end` into a new journal file in `folder`, durably.
 
-    Returns the id of its data key; None when there are none, and then there is no file. Raises what
+    Returns the new file's id; None when there are none, and then there is no file. Raises what
     reading raises; then no file stays and the key is destroyed.
     """
     reader = JournalReader(source, origin, keyring)
@@ -40,15 +40,15 @@ def rekey_journal(
             _copy(reader, writer, end)
             writer.close()
             if writer.next > writer.first:
-                return key_id
+                return file_id
         except BaseException:
             with suppress(IndelibleError, OSError):
                 writer.close()
             writer.path.unlink(missing_ok=True)
-            keyring.destroy([key_id])
+            keyring.destroy(purpose, [file_id])
             raise
         writer.path.unlink()
-        keyring.destroy([key_id])
+        keyring.destroy(purpose, [file_id])
         return None
     finally:
         reader.close()

@@ -9,6 +9,7 @@ and the journal from which the same segment is sealed again.
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,9 @@ from indelible.store.records import Header
 
 _NO_MARK = bytes(16)
 COLUMNS_SUFFIX = ".columns"
+_NAME = re.compile(
+    r"(?P<first>[0-9]{20})-(?P<id>[0-9a-f]{16})\.(?:columns|evidence)", re.ASCII
+)
 
 
 class Segment(NamedTuple):
@@ -175,24 +179,36 @@ def column_file_of(paths: LedgerPaths, row: ColumnsRow, keyring: Keyring) -> Col
     )
 
 
+def file_id_of(name: str) -> str:
+    """The id in the name of an evidence or column file; empty when it is not such a name."""
+    found = _NAME.fullmatch(name)
+    return found["id"] if found else ""
+
+
 def sweep_unnamed(paths: LedgerPaths, manifest: Manifest, keyring: Keyring) -> list[str]:
     """Remove evidence and column files that no manifest row names (an interrupted seal's).
 
     Evidence is removed only at or above the sealed size: below it, a file without a row is a
-    finding for `fsck`, never rubbish.
+    finding for `fsck`, never rubbish, and so is a file of another form of name. Keys of evidence
+    stay: who can write only this folder must not be able to have one destroyed, by a row taken
+    away or a name made up, that a backup still needs. Column files can be made again.
     """
     end = manifest.sealed_end()
     named = {row.file for row in manifest.segments()} | {row.file for row in manifest.columns()}
     named |= {file for file, _ in manifest.obsolete(1 << 62)}
+    used = {file_id_of(name) for name in named}
     gone: list[str] = []
     for path in paths.evidence.glob(f"[!.]*{EVIDENCE_SUFFIX}"):
-        if path.name not in named and int(path.name.split("-")[0]) >= end:
+        form = _NAME.fullmatch(path.name)
+        if path.name not in named and form and int(form["first"]) >= end:
             path.unlink()
             gone.append(path.name)
+    orphans: list[str] = []
     for path in paths.columns.glob(f"[!.]*{COLUMNS_SUFFIX}"):
-        if path.name not in named:
+        file_id = file_id_of(path.name)
+        if path.name not in named and file_id:
             path.unlink()
             gone.append(path.name)
-    orphans = keyring.of_files({name.split("-")[1].split(".")[0] for name in gone})
-    keyring.destroy(orphans)
+            orphans += [] if file_id in used else [file_id]
+    keyring.destroy(COLUMNS, orphans)
     return gone

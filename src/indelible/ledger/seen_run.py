@@ -191,7 +191,7 @@ def cut(columns: Columns, bounds: Sequence[int]) -> list[int]:
 
 
 class Run:
-    """A run open for reading. Opening checks header, length and trailer, `problems` the rest."""
+    """A run open for reading. Opening checks header, name, length and trailer, `problems` all."""
 
     def __init__(self, path: Path, secret: bytes) -> None:
         self.path = path
@@ -205,6 +205,12 @@ class Run:
         if not hmac.compare_digest(seal_trailer(secret, head, hashes), self._map[size - 32 :]):
             raise Damaged(f"{path.name}: not what was written under the id index's secret")
         self.header = header = msgspec.json.decode(head, type=RunHeader)
+        if path != run_path(path.parent, header.first, header.end):
+            raise Damaged(
+                f"{path.name} holds the ids of {header.first}..{header.end - 1}: those that its"
+                " name tells are missing",
+                remedy="Run `indelible reindex --data DIR`: it is made again from evidence.",
+            )
         if size != HEADER_BYTES + 8 * (header.words + 4 * header.count) + TRAILER_BYTES:
             raise Damaged(f"{path.name} has {size} bytes, which is not what its header says")
         self._map.madvise(mmap.MADV_RANDOM)

@@ -61,10 +61,18 @@ def asked(call: Call, now_us: int | None = None) -> Asked:
     query = parse(call.text("q"), now)
     since = _when(call, "since", now)
     until = _when(call, "until", now)
+    from_us = max(_known(query.since_us, since), default=None)
+    to_us = min(_known(query.until_us, until), default=None)
+    if from_us is not None and to_us is not None and from_us >= to_us:
+        raise BadRequest(
+            "the interval is empty: nothing is both since its beginning and before its end",
+            field="until",
+            remedy="Let until (which is not included) be later than since; on:DATE is one day.",
+        )
     return Asked(
         query=query,
-        since_us=max(_known(query.since_us, since), default=None),
-        until_us=min(_known(query.until_us, until), default=None),
+        since_us=from_us,
+        until_us=to_us,
         size=call.integer("size", 0, _SIZE_MAX),
         now_us=now,
     )

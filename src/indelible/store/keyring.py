@@ -17,7 +17,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from indelible.base.clock import wall_us
 from indelible.base.errors import Damaged, IndelibleError, KeyMissing
 from indelible.base.files import fsync_folder, make_folder, write_durably
+from indelible.base.invariant import invariant
 from indelible.base.random import random_bytes, random_id
 from indelible.store.sqlite import connect
 
@@ -73,6 +74,7 @@ class Keyring:
         try:
             self._db = connect(path, read_only=read_only)
             about = dict(self._db.execute("SELECT name, value FROM about").fetchall())
+            self._db.execute("SELECT wrapped, destroyed, retired FROM keys LIMIT 1")
         except sqlite3.Error as error:
             raise Damaged(f"the keyring at {folder} cannot be read: {error}") from error
         if about.get("origin") != origin:
@@ -220,14 +222,23 @@ class Keyring:
                 [*facts.items(), ("tokens", "bound")],
             )
 
-    def destroy(self, key_ids: list[str]) -> None:
-        """Overwrite keys for good; ids unknown here are ignored."""
+    def destroy(self, purpose: str, files: Iterable[str]) -> None:
+        """Overwrite for good the keys of `purpose` made for these files; others are ignored.
+
+        Which keys these are stands in the keyring alone: a key id that was read from the data
+        folder must never choose what is destroyed there.
+        """
+        wanted = list(files)
+        invariant(all(wanted), "keys of no file are never destroyed")
         with self._lock, self._db.transaction():
-            for key_id in key_ids:
-                self._db.execute(
-                    "UPDATE keys SET wrapped=NULL, destroyed=? WHERE id=?", (wall_us(), key_id)
-                )
-                self._cache.pop(key_id, None)
+            for file in wanted:
+                for (key_id,) in self._db.execute(
+                    "SELECT id FROM keys WHERE purpose=? AND file=?", (purpose, file)
+                ).fetchall():
+                    self._db.execute(
+                        "UPDATE keys SET wrapped=NULL, destroyed=? WHERE id=?", (wall_us(), key_id)
+                    )
+                    self._cache.pop(key_id, None)
 
     def retire_replaced(self, purpose: str, before_us: int) -> list[str]:
         """Retire every key of a purpose that one made before `before_us` replaced; their ids.
@@ -252,12 +263,6 @@ class Keyring:
         with self._lock:
             rows = self._db.execute("SELECT id, purpose FROM keys WHERE wrapped IS NOT NULL")
             return {str(key_id): str(purpose) for key_id, purpose in rows}
-
-    def of_files(self, files: set[str]) -> list[str]:
-        """Ids of the living keys made for these file ids."""
-        with self._lock:
-            rows = self._db.execute("SELECT id, file FROM keys WHERE wrapped IS NOT NULL")
-            return [str(key_id) for key_id, file in rows if file in files]
 
     def rotate_master(self, keep: Callable[[bytes], None]) -> None:
         """Wrap every key under a new master key.

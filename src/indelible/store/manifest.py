@@ -6,6 +6,7 @@ row appears only when its evidence and columns are durable and were read back.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from pathlib import Path
@@ -34,6 +35,9 @@ CREATE TABLE IF NOT EXISTS obsolete (
   file TEXT PRIMARY KEY, key TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
+
+_TABLES = {"segments", "columns", "obsolete", "about"}
+_PLAIN = re.compile(r"[0-9]{20}-([0-9a-f]{16})\.(?:columns|evidence)", re.ASCII)
 
 
 class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,11 +77,28 @@ class Manifest:
         try:
             self._db = connect(path, read_only=read_only)
             if not read_only:
-                self._db.executescript(_SCHEMA)
+                self._settle()
         except StoreFull:
             raise
         except sqlite3.Error as error:
             raise Damaged(f"the manifest {path} cannot be read: {error}") from error
+
+    def _settle(self) -> None:
+        """The tables of a new manifest; one that was made before has them, or is damaged.
+
+        All of them or none: what a crash left in the midst is an empty file again.
+        """
+        rows = self._db.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
+        missing = _TABLES - {row[0] for row in rows}
+        if missing and self.path.stat().st_size:
+            raise Damaged(
+                f"the manifest has no table {', '.join(sorted(missing))}",
+                remedy="Run `indelible reindex --data DIR`: it is made again from evidence.",
+            )
+        if missing:
+            with self._db.transaction("EXCLUSIVE"):
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
 
     def _rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         try:
@@ -106,7 +127,10 @@ class Manifest:
 
     def sealed_end(self) -> int:
         """The first index that is not in a segment."""
-        return int(str(self._rows("SELECT coalesce(max(end), 0) FROM segments")[0][0]))
+        [(end,)] = self._rows("SELECT coalesce(max(end), 0) FROM segments")
+        if not isinstance(end, int):
+            raise Damaged("the manifest names an end of the segments that is no number")
+        return end
 
     def add(self, segment: SegmentRow, columns: ColumnsRow) -> None:
         """A new segment with its column file, in one durable step."""
@@ -129,6 +153,20 @@ class Manifest:
         """(file, key id) of column files replaced before a time."""
         rows = self._rows("SELECT file, key FROM obsolete WHERE since < ?", before_us)
         return [(str(file), str(key)) for file, key in rows]
+
+    def removable(self, before_us: int) -> list[str]:
+        """Those of `obsolete` that may be removed: plain names, and no row is about them.
+
+        Any other such row was written by somebody else: it stays, and `fsck` tells of it.
+        """
+        rows = self._rows("SELECT file FROM segments UNION SELECT file FROM columns")
+        used = {file_id for (file,) in rows for file_id in _PLAIN.findall(str(file))}
+        found = []
+        for file, _key in self.obsolete(before_us):
+            plain = _PLAIN.fullmatch(file)
+            if plain and plain[1] not in used and file.endswith(".columns"):
+                found.append(file)
+        return found
 
     def forget(self, file: str) -> None:
         """An obsolete file is gone."""
@@ -156,7 +194,10 @@ class Manifest:
 
 
 def _row(kind: type[T], names: tuple[str, ...], row: tuple[object, ...]) -> T:
-    return msgspec.convert(dict(zip(names, row, strict=True)), kind)
+    try:
+        return msgspec.convert(dict(zip(names, row, strict=True)), kind)
+    except msgspec.ValidationError as error:
+        raise Damaged(f"the manifest has a row that is none of its own: {error}") from error
 
 
 def _insert(link: sqlite3.Connection, table: str, row: msgspec.Struct) -> None:

@@ -26,7 +26,7 @@ from indelible.base.invariant import InvariantViolated
 from indelible.base.limits import META_SECONDS, SOURCES, TOKENS, VERIFICATION_RUNS, WITNESSES
 from indelible.base.random import random_id, random_token
 from indelible.store.keyring import Keyring
-from indelible.store.meta_schema import MIGRATIONS
+from indelible.store.meta_schema import MIGRATIONS, TABLES
 from indelible.store.sqlite import DurableLink
 from indelible.store.token_rows import COLUMNS, Judged, TokenRow, judge, row_of, token_mac
 
@@ -143,6 +143,7 @@ class Meta:
                 )
             if read_only:
                 return
+            _must_have_tables(db, new=not applied)
             for number in range(len(applied), len(known)):
                 for statement in MIGRATIONS[number].split(";"):
                     if statement.strip():
@@ -429,6 +430,22 @@ class Meta:
         if not rows:
             return None
         return msgspec.convert(rows[0][0], bytes)
+
+
+def _must_have_tables(db: sqlite3.Connection, *, new: bool) -> None:
+    """Raises `Damaged` where migrations were applied and left no tables, or the other way round."""
+    found = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    there = TABLES & found
+    if new and there:
+        raise Damaged(
+            "the meta database does not say which migrations made its tables",
+            remedy="Restore it from a backup.",
+        )
+    if not new and there != TABLES:
+        raise Damaged(
+            f"the meta database has no table {', '.join(sorted(TABLES - there))}",
+            remedy="Restore it from a backup.",
+        )
 
 
 _TOKEN = ", ".join(COLUMNS)

@@ -58,3 +58,6 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     "ALTER TABLE token ADD COLUMN mac BLOB",
 )
+
+TABLES = {"token", "source", "witness", "verification", "value"}
+"""What every file has since the first migration."""

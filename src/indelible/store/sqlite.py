@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from indelible.base.errors import DiskFull, LedgerStopped
+from indelible.base.errors import Damaged, DiskFull, LedgerStopped
 from indelible.base.limits import DATABASE_SECONDS
 
 _READ_ONLY = "Mount the disk for writing and give the command again."
@@ -29,18 +29,31 @@ class StoreFull(DiskFull, sqlite3.OperationalError):
     """A small database could not grow: the disk is full."""
 
 
-def _translated(error: sqlite3.OperationalError, path: str) -> StoreFailed | StoreFull:
-    if isinstance(error, (StoreFailed, StoreFull)):
+class StoreAltered(Damaged, sqlite3.OperationalError):
+    """A small database lacks a table or column that Indelible made: no trouble with the disk."""
+
+    remedy = "Run `indelible fsck --data DIR`; restore what it names from a backup."
+
+
+_LACKS = ("no such table", "no such column", "has no column named")
+
+
+def _translated(
+    error: sqlite3.OperationalError, path: str
+) -> StoreFailed | StoreFull | StoreAltered:
+    if isinstance(error, (StoreFailed, StoreFull, StoreAltered)):
         return error
+    if any(text in str(error) for text in _LACKS):
+        return StoreAltered(f"{path}: {error}")
     if "disk is full" in str(error):
         return StoreFull(f"the disk of {path} is full")
     return StoreFailed(f"{path}: {error}")
 
 
 class DurableLink(sqlite3.Connection):
-    """A connection whose operational errors are `StoreFailed` or `StoreFull`.
+    """A connection whose operational errors are `StoreFailed`, `StoreFull` or `StoreAltered`.
 
-    Both are `sqlite3.OperationalError` too, so that a reader who tells damage from trouble can.
+    All are `sqlite3.OperationalError` too, so that a reader who tells damage from trouble can.
     """
 
     name = ""

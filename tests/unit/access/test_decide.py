@@ -35,6 +35,11 @@ def test_a_permission_outside_the_role_is_refused_and_says_who_may(role, permiss
         assert all(name in decision.why for name in able)
 
 
+def test_a_refusal_is_a_sentence_whatever_the_permission_is_called():
+    why = decide(_principal(Role.AUDITOR), Permission.TOKENS).why
+    assert why == "the role auditor lacks the permission tokens; with it: admin, owner"
+
+
 def test_an_admin_and_a_writer_read_no_events():
     for role in (Role.ADMIN, Role.WRITER):
         assert not PERMISSIONS[role] & READS_EVENTS

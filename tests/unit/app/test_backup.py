@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,6 +115,25 @@ def test_the_journal_in_a_backup_outlives_the_seal_that_destroys_its_key(kept: K
     assert verdict(kept.root / "copy") == ("proven", 0)
 
 
+def test_a_row_that_names_a_place_outside_writes_nothing_there(kept: Kept) -> None:
+    async def seal(ledger: LocalLedger) -> None:
+        await ledger.rooms.seal()
+
+    kept.run(seal)
+    content = b"mine"
+    (kept.data / "planted").write_bytes(content)
+    with closing(sqlite3.connect(kept.place.paths.manifest)) as link:
+        link.execute(
+            "UPDATE columns SET file='../../planted', sha256=? WHERE first=0",
+            (hashlib.sha256(content).hexdigest(),),
+        )
+        link.commit()
+    with pytest.raises(Damaged, match="planted"):
+        back_up(kept, kept.root / "copy")
+    assert list(kept.root.rglob("planted")) == [kept.data / "planted"]
+    assert not (kept.root / "copy").exists()
+
+
 def test_a_backup_shares_no_file_with_the_ledger_and_is_private(kept: Kept) -> None:
     back_up(kept, kept.root / "copy", kept.root / "vault")
     own = {path.stat().st_ino for path in kept.data.rglob("*")}
@@ -135,7 +157,7 @@ def test_a_backup_holds_neither_keys_nor_clear_text(kept: Kept) -> None:
 
 def test_nothing_goes_on_writing_in_a_backup(kept: Kept) -> None:
     back_up(kept, kept.root / "copy")
-    with pytest.raises(Damaged, match="closed"):
+    with pytest.raises(Damaged, match="this is a backup"):
         Place.at(kept.root / "copy").open()
 
 

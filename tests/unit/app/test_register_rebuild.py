@@ -78,7 +78,7 @@ def test_an_unreadable_register_is_kept_aside(kept: Kept) -> None:
     assert verdict(kept.data) == ("proven", 0)
 
 
-def test_data_that_are_shorter_than_the_checkpoint_are_rolled_back(kept: Kept) -> None:
+def test_data_that_are_shorter_than_the_checkpoint_get_a_register_that_is_ahead(kept: Kept) -> None:
     old = kept.root / "old"
     shutil.copytree(kept.data, old)
 
@@ -90,7 +90,26 @@ def test_data_that_are_shorter_than_the_checkpoint_are_rolled_back(kept: Kept) -
     shutil.rmtree(kept.data)
     old.rename(kept.data)
     lose(kept)
+    report = register_rebuild(kept.data, str(note))
+    assert "the ledger refuses" in report.note
+    assert report.recorded.startswith("not recorded")
     with pytest.raises(RolledBack):
+        kept.place.open()
+    assert verdict(kept.data) == ("rolled back", 4)
+
+
+def test_a_folder_that_is_shorter_than_its_own_checkpoint_gets_no_register(kept: Kept) -> None:
+    note = note_of(kept)
+
+    async def steps(ledger: LocalLedger) -> None:
+        await post(ledger, 5000, 5010)
+
+    before = sorted((kept.data / "ledger" / "journal").iterdir())
+    kept.run(steps)
+    for path in set((kept.data / "ledger" / "journal").iterdir()) - set(before):
+        path.unlink()
+    lose(kept)
+    with pytest.raises(RolledBack, match="own checkpoint"):
         register_rebuild(kept.data, str(note))
     assert not (kept.state / "register.sqlite").exists()
 

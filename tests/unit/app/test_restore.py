@@ -301,15 +301,6 @@ def test_without_a_register_the_data_come_back_and_nothing_is_signed(kept: Kept)
     assert not (kept.state / "register.sqlite").exists()
 
 
-def test_without_a_register_a_loss_can_be_accepted_too(kept: Kept) -> None:
-    copy = lost(kept)
-    shutil.rmtree(kept.state)
-    assert accepted(kept, copy).next_origin == f"{ORIGIN}/2"
-    register = Register(kept.state, ORIGIN)
-    assert register.read().closed
-    register.close()
-
-
 def test_a_lost_keyring_comes_back_with_its_recovery_file(kept: Kept) -> None:
     copy = back_up(kept, keys_to="vault")
     kept.lose_data()

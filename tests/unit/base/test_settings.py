@@ -48,7 +48,8 @@ def test_unknown_setting_in_environment_is_refused_and_names_the_variable(tmp_pa
 
 
 def test_variables_of_the_command_line_and_of_kubernetes_are_not_settings(tmp_path: Path) -> None:
-    env = {**ENV, "INDELIBLE_TOKEN_FILE": "/t", "INDELIBLE_SERVICE_HOST": "10.0.0.1",
+    env = {**ENV, "INDELIBLE_TOKEN_FILE": "/t", "INDELIBLE_URL": "https://a.example",
+           "INDELIBLE_SERVICE_HOST": "10.0.0.1",
            "INDELIBLE_PORT_8440_TCP": "tcp://10.0.0.1:8440"}
     assert settings.load(folder(tmp_path), env).port == 8440
 

@@ -122,6 +122,7 @@ def run(tmp_path: Path) -> Cli:
 @pytest.fixture(autouse=True)
 def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INDELIBLE_TOKEN_FILE", raising=False)
+    monkeypatch.delenv("INDELIBLE_URL", raising=False)
 
 
 def commands(group: click.Group = cli, names: tuple[str, ...] = ()) -> Iterator[

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.cli.conftest import Cli, FakeServer
 
 import indelible.app
-from indelible.base.errors import Damaged
+from indelible.base.errors import Damaged, IndelibleError
 
 
 class Made(msgspec.Struct):
@@ -71,6 +71,16 @@ def test_init_refuses_a_folder_with_something_in_it(
     (tmp_path / "x").write_text("")
     assert run.bare("init", str(tmp_path), "--origin", "a").exit_code == 3
     assert "init_ledger" not in app
+
+
+def test_init_of_an_origin_that_was_there_before_names_its_folders(
+    run: Cli, app: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/d")
+    monkeypatch.setenv("XDG_STATE_HOME", "/s")
+    app["keep"]("init_ledger", IndelibleError("there is a register", code="exists"))
+    told = run.bare("init", str(tmp_path / "n"), "--origin", "a/b").stderr
+    assert "the keyring /d/indelible/keys/a%2Fb and the register /s/indelible/a%2Fb" in told
 
 
 def test_init_refuses_an_unfit_origin(run: Cli, app: dict[str, Any], tmp_path: Path) -> None:
@@ -154,7 +164,10 @@ def test_revoke_names_the_token(run: Cli, server: FakeServer) -> None:
 
 def test_keys_are_shown_and_written(run: Cli, server: FakeServer, tmp_path: Path) -> None:
     server.answer("GET", "/v1/keys", {"vkey": "o+1+k", "vkey.mldsa44": "o+2+m"})
-    assert run("keys", "show", "-o", str(tmp_path / "k")).stdout == "o+1+k\no+2+m\n"
+    assert run("keys", "show").stdout == "o+1+k\no+2+m\n"
+    shown = run("keys", "show", "-o", str(tmp_path / "k"))
+    assert shown.stdout == "o+1+k\n"
+    assert "log.vkey.mldsa44" in shown.stderr
     assert (tmp_path / "k" / "log.vkey").read_text() == "o+1+k\n"
     assert (tmp_path / "k" / "log.vkey.mldsa44").read_text() == "o+2+m\n"
 
@@ -164,6 +177,34 @@ def test_keys_rotate_says_which(run: Cli, server: FakeServer) -> None:
     result = run("keys", "rotate", "signing")
     assert json.loads(server.last().body) == {"what": "signing"}
     assert "both sign" in result.stdout
+
+
+def test_rotated_signing_keys_are_told_by_id_and_whole_in_json(
+    run: Cli, server: FakeServer
+) -> None:
+    new = {"vkey": "o.example/a+11aa22bb+AX+/=", "vkey.mldsa44": "o.example/a+33cc+" + "B" * 1800}
+    answer = {"what": "signing", **new, "replaces": ["o.example/a+44dd+AQ", "o.example/a+55ee+C"]}
+    server.answer("POST", "/v1/keys/rotate", answer)
+    lines = run("keys", "rotate", "signing").stdout.splitlines()
+    assert [line.split("  ")[-1] for line in lines[1:-1]] == [
+        "signing", "o.example/a+11aa22bb", "o.example/a+33cc",
+        "o.example/a+44dd, o.example/a+55ee",
+    ]
+    assert "log.vkey and log.vkey.mldsa44" in lines[-1]
+    assert json.loads(run("keys", "rotate", "signing", "--json").stdout) == answer
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(4e-06, "none (under 1 ms)"), (0.25, "250 ms ahead"), (90_000.0, "25 h ahead"),
+     (-5.0, "5 s back")],
+)
+def test_an_accepted_step_of_the_clock_is_readable(
+    run: Cli, server: FakeServer, seconds: float, told: str
+) -> None:
+    server.answer("POST", "/v1/clock/accept", {"step_seconds": seconds})
+    assert run("clock", "accept").stdout.splitlines()[1] == f"  step  {told}"
+    assert json.loads(run("clock", "accept", "--json").stdout) == {"step_seconds": seconds}
 
 
 WITNESS = {"name": "w1", "url": "https://w", "vkey": "w+1+k", "size": 1200, "age_seconds": 3.2,
@@ -202,6 +243,12 @@ def test_status_is_readable(run: Cli, server: FakeServer) -> None:
                  "5.0 GB free, full in 40 days", "evidence  150.0 MB   121.5 B", "w1"):
         assert part in result.stdout, part
     assert result.exit_code == 0
+
+
+def test_status_tells_moments_to_the_second(run: Cli, server: FakeServer) -> None:
+    moment = "2026-03-03T09:14:07.000000Z"
+    server.answer("GET", "/v1/status", {**STATUS, "checkpoint_time": moment, "started": moment})
+    assert run("status").stdout.count("2026-03-03T09:14:07Z\n") == 2
 
 
 def test_status_of_damage_exits_4(run: Cli, server: FakeServer) -> None:
@@ -256,7 +303,6 @@ def test_register_rebuild_hands_over_its_source(run: Cli, app: dict[str, Any]) -
     ("arguments", "path", "answer"),
     [
         (("seal",), "/v1/seal", {"segments": 1, "sealed_size": 9}),
-        (("clock", "accept"), "/v1/clock/accept", {"step_seconds": 90000.0}),
     ],
 )
 def test_accounts_are_told_and_are_whole_in_json(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.unit.cli.conftest import Cli, FakeServer, _Opened
 from indelible.base.errors import IndelibleError
 from indelible.cli import demo_steps
 from indelible.cli.client import Client
+from indelible.cli.demo import _interruptible
 from indelible.cli.demo_server import DemoServer, free_port
 from indelible.cli.local import LocalTransport
 
@@ -93,6 +95,23 @@ def test_a_server_that_does_not_start_shows_its_last_words(tmp_path: Path) -> No
 
 def test_demo_refuses_a_folder_with_something_in_it(run: Cli, tmp_path: Path) -> None:
     assert run.bare("demo", "--dir", str(tmp_path)).exit_code == 3
+
+
+def test_demo_in_the_folder_of_another_says_how_to_go_on(run: Cli, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "indelible.toml").write_text("")
+    told = run.bare("demo", "--dir", str(tmp_path)).stderr
+    assert f"`indelible serve --data {tmp_path / 'data'}`" in told
+
+
+def test_sigint_ends_the_demo_also_where_it_was_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), _interruptible():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_demo_once_ends_with_one_line_that_says_proven(tmp_path: Path) -> None:

@@ -90,12 +90,25 @@ def test_a_busy_ledger_is_asked_again(
 
 
 def test_an_import_that_ends_says_that_it_can_be_repeated(
+    run: Cli, server: FakeServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "many"
+    path.write_bytes(b"{}\n" * 2500)
+    server.answer("POST", "/v1/import", answer(1000))
+    server.refuse("POST", "/v1/import", 507, code="disk_full")
+    result = run("import", str(path))
+    assert result.exit_code == 1
+    assert "1,000 events stored before it ended; start it again, nothing is stored twice" in (
+        result.stderr)
+
+
+def test_an_import_that_stored_nothing_says_only_why(
     run: Cli, server: FakeServer, events: Path
 ) -> None:
-    server.refuse("POST", "/v1/import", 507, code="disk_full")
+    server.refuse("POST", "/v1/import", 403, code="forbidden")
     result = run("import", str(events))
-    assert result.exit_code == 1
-    assert "nothing is stored twice" in result.stderr
+    assert result.exit_code == 3
+    assert "start it again" not in result.stderr
 
 
 def test_a_file_that_is_not_there_is_refused_before_anything_is_sent(

@@ -70,6 +70,26 @@ def test_a_file_without_a_token_is_refused(
     assert not Handler.seen
 
 
+def test_url_of_the_environment_is_used_and_a_flag_overrides_it(
+    run: Cli, server: FakeServer, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INDELIBLE_URL", address)
+    assert run.bare("status").exit_code == 0
+    assert len(Handler.seen) == 1
+    assert run.bare("status", "--url", "http://127.0.0.1:1").exit_code == 5
+    server.answer("GET", "/v1/status", STATUS)
+    assert run("status").exit_code == 0
+    assert len(Handler.seen) == 1
+
+
+def test_without_a_token_the_remedy_names_the_options(run: Cli, address: str) -> None:
+    said = {"code": "unauthenticated", "message": "no credential", "remedy": "Send a header"}
+    Handler.reply = (401, json.dumps({"error": said}).encode())
+    told = run.bare("status", "--url", address).stderr
+    assert "--token-file or INDELIBLE_TOKEN_FILE" in told
+    assert "Send a header" not in told
+
+
 def test_a_missing_token_file_is_refused_and_named(run: Cli, address: str) -> None:
     result = run.bare("status", "--url", address, "--token-file", "/nowhere/t")
     assert result.exit_code == 3

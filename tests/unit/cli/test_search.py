@@ -196,6 +196,31 @@ def test_a_narrow_table_keeps_the_telling_end_of_a_target(
     assert "nmfalu +1 " in line
 
 
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_a_narrow_table_cuts_neither_index_nor_time_and_flags_first(
+    run: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setattr("indelible.cli.output.Output.columns", lambda _: columns)
+    target = "x" * 38
+    rows = [row(12345678, actor="a" * 30, target=target, target_name="", flags=["time_absent"]),
+            row(12345679, actor="b", target="t", target_name="")]
+    server.answer("GET", "/v1/search", page(rows))
+    lines = run("search").stdout.splitlines()[:3]
+    assert all(len(line) <= columns for line in lines)
+    assert lines[0].startswith("   INDEX  TIME (UTC)  ")
+    assert lines[1].startswith("12345678  2026-03-03 09:14:07  ")
+    assert lines[1].endswith("success…")
+
+
+def test_a_target_is_whole_while_an_outcome_has_columns_to_give(
+    run: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indelible.cli.output.Output.columns", lambda _: 120)
+    long = row(1, target="t" * 30, target_name="", flags=["time_absent", "seq_gap", "late"])
+    server.answer("GET", "/v1/search", page([long]))
+    assert f"payroll_record {'t' * 30}  success" in run("search").stdout
+
+
 def test_timeline_has_a_heading_for_each_day_and_names_who_acted(
     run: Cli, server: FakeServer
 ) -> None:
@@ -229,6 +254,29 @@ def test_tail_prints_live_events_and_ends_after_count(run: Cli, server: FakeServ
     assert server.last().params == {"q": "outcome:denied", "from": "5"}
     assert result.stdout.splitlines() == [
         "2026-03-03 09:14:08  did 5  denied  #5", "2026-03-03 09:14:08  did 6  denied  #6"]
+
+
+def test_tail_says_on_a_terminal_that_it_follows(
+    run: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answer("GET", "/v1/tail", chunks=[b": indelible\n\n", live(5)])
+    assert run("tail").stderr == ""
+    monkeypatch.setattr("indelible.cli.search.is_watched", lambda: True)
+    assert run("tail").stderr.count("following what arrives from now on") == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "hinted"),
+    [("delete", True), ("(who or delete)", True), ("actor:j refund", True), ("", False),
+     ("actor:j or action:b*", False), ('ip:x -actor.name:"Min Lee" since:7d', False)],
+)
+def test_bare_words_that_find_nothing_are_hinted_at_fields_on_a_terminal(
+    run: Cli, server: FakeServer, monkeypatch: pytest.MonkeyPatch, query: str, hinted: bool
+) -> None:
+    server.answer("GET", "/v1/search", page([]))
+    assert run("search", query).stderr == ""
+    monkeypatch.setattr("indelible.cli.search.is_watched", lambda: True)
+    assert ("operation:delete" in run("search", query).stderr) is hinted
 
 
 def test_tail_json_is_one_document_a_line(run: Cli, server: FakeServer) -> None:

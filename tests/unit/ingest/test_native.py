@@ -79,6 +79,15 @@ def test_target_folds_into_targets() -> None:
     assert only(json.dumps({**BASE, "target": same}))["targets"] == [same]
 
 
+def test_a_missing_target_is_asked_for_by_name() -> None:
+    event = json.dumps({"action": "door.wobble", "actor": BASE["actor"]}).encode()
+    with pytest.raises(InvalidEvent) as caught:
+        parse_event(event, 1)
+    assert caught.value.message.endswith(
+        "an action of the class `other` needs `target` or `targets`"
+    )
+
+
 def test_a_login_needs_no_target() -> None:
     for action in ("user.login", "session.logged_out"):
         assert "targets" not in only(json.dumps({"action": action, "actor": BASE["actor"]}))

@@ -11,6 +11,7 @@ from indelible.ledger import reader as module
 from indelible.ledger.journal import journal_files
 from indelible.ledger.keeper import Keeper
 from indelible.ledger.open import Ledger, drop_sealed_journals
+from indelible.store.keyring import JOURNAL
 from support.opened import create, open_ledger, work
 
 
@@ -87,7 +88,7 @@ def test_events_whose_journal_key_goes_while_they_are_read_are_found_in_evidence
 def test_a_key_that_is_missing_under_a_file_that_is_there_is_said(ledger: Ledger) -> None:
     two_files(ledger)
     path = journal_files(ledger.paths.journal)[0]
-    ledger.keyring.destroy(ledger.keyring.of_files({path.stem.split("-")[1]}))
+    ledger.keyring.destroy(JOURNAL, [path.stem.split("-")[1]])
     fresh = module.LedgerReader(ledger.paths, ledger.origin, ledger.keyring, ledger.manifest)
     with pytest.raises(KeyMissing):
         fresh.one(3)

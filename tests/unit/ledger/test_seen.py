@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,13 @@ def test_merge_in_many_partitions_gives_the_same_run(
     seen = Seen(tmp_path, SECRET)
     assert seen.run_count == 1
     assert list(differences(seen, made(0, 3000))) == []
+
+
+def test_a_run_under_anothers_name_is_refused(tmp_path: Path) -> None:
+    older, newer = (seal(tmp_path, first, first + 100) for first in (0, 100))
+    shutil.copy(newer, older)
+    with pytest.raises(Damaged, match=r"holds the ids of 100\.\.199"):
+        Seen(tmp_path, SECRET)
 
 
 def test_replaced_runs_are_ignored_and_swept(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from indelible.base.errors import Damaged, DiskFull, FolderInUse, LedgerStopped
 from indelible.event.model import read_body
 from indelible.ledger.incoming import Own, Work
 from indelible.ledger.journal import (
+    FORMAT,
     JournalWriter,
     NewJournal,
     file_name,
@@ -20,6 +21,7 @@ from indelible.ledger.journal import (
     journal_files,
 )
 from indelible.ledger.open import Forked, RolledBack, drop_sealed_journals
+from indelible.store.records import read_header
 from support.opened import APP, VIA, create, incoming, open_ledger, work
 
 
@@ -115,7 +117,7 @@ def test_a_file_that_got_no_event_goes_at_the_next_start(
     for first in range(3, 9, 3):
         ledger = open_ledger(root)
         assert not empty.path.exists()
-        assert not {keys.key_id, keys.salt_key_id} & ledger.keyring.all_ids().keys()
+        assert {keys.key_id, keys.salt_key_id} <= ledger.keyring.all_ids().keys()
         ledger.writer.append([work(first, 3)])
         ledger.close()
     assert [first_of(path) for path in journal_files(ledger.paths.journal)] == [0, 3, 6]
@@ -133,6 +135,39 @@ def test_of_two_files_of_one_first_index_none_goes_before_its_events_are_sealed(
         file_name(0, "f" * 16)
     ]
     assert first.exists()
+    ledger.close()
+
+
+@pytest.mark.parametrize("first", [0, 6])
+def test_a_file_that_only_claims_to_be_another_takes_no_key_with_it(root: Path, first: int) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 3)])
+    ledger.writer.roll()
+    ledger.writer.append([work(3, 3)])
+    newest = journal_files(ledger.paths.journal)[1]
+    with newest.open("rb") as file:
+        header, _ = read_header(file, FORMAT, ledger.origin)
+    fake = newest.with_name(file_name(first, header.file))
+    fake.write_bytes(msgspec.structs.replace(header, first=first).encode())
+    keys = ledger.keyring.all_ids()
+    dropped = drop_sealed_journals(
+        ledger.paths, ledger.origin, ledger.keyring, max(first, 3), keep=newest.name
+    )
+    assert fake.name in dropped
+    assert {header.key, header.salt_key} <= ledger.keyring.all_ids().keys()
+    assert len(keys) - len(ledger.keyring.all_ids()) == 1
+    ledger.close()
+
+
+def test_a_journal_file_with_unsealed_events_stays_whatever_name_follows_it(root: Path) -> None:
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 6)])
+    ledger.writer.roll()
+    path = journal_files(ledger.paths.journal)[0]
+    path.with_name(file_name(1, "f" * 16)).touch()
+    with pytest.raises(Damaged):
+        drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, 3, keep=None)
+    assert path.exists()
     ledger.close()
 
 

@@ -47,6 +47,22 @@ def test_the_narrower_bound_wins(house):
 
 
 @pytest.mark.parametrize(
+    "path", ["/v1/search", "/v1/search/facets?field=actor", "/v1/search/histogram?by=day",
+             "/v1/targets/user/ann/history", "/v1/actors/ann/timeline"],
+)
+@pytest.mark.parametrize(
+    "bounds", ["since=2026-01-05&until=2026-01-05", "q=since:2026-01-05&until=2026-01-04"]
+)
+def test_an_empty_interval_is_refused_and_says_so(house, path, bounds):
+    answer = house.ask("GET", f"{path}{'&' if '?' in path else '?'}{bounds}", "reader")
+    assert answer.status == 400
+    error = json.loads(answer.body)["error"]
+    assert "the interval is empty" in error["message"]
+    assert error["field"] == "until"
+    assert not house.rooms.asked
+
+
+@pytest.mark.parametrize(
     ("text", "sort", "descending"),
     [
         ("sort=index", "index", False),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from indelible.base.errors import Damaged, IndelibleError, KeyMissing
+from indelible.base.invariant import InvariantViolated
 from indelible.store import keyring as module
 from indelible.store.keyring import (
     COLUMNS,
@@ -122,7 +123,7 @@ def test_a_destroyed_key_is_gone_everywhere_and_from_the_file(folder: Path) -> N
     other = Keyring(folder, ORIGIN)
     key_id = ring.ids(EVIDENCE)[0]
     row = ring._db.execute("SELECT wrapped FROM keys WHERE id=?", (key_id,)).fetchone()[0]
-    ring.destroy([key_id, "unknown"])
+    ring.destroy(EVIDENCE, ["f1", "unknown"])
     for each in (ring, other, Keyring(folder, ORIGIN)):
         with pytest.raises(KeyMissing, match="destroyed"):
             each.get(key_id)
@@ -142,10 +143,20 @@ def test_a_replaced_key_retires_after_its_overlap_and_stays_readable(folder: Pat
     assert (ring.ids(ED25519), ring.ids(ED25519, retired=True)) == ([fresh], [old])
 
 
-def test_keys_of_files_are_found_by_file(folder: Path) -> None:
-    ring, _, _ = made(folder)
-    assert len(ring.of_files({"f1"})) == 2
-    assert ring.of_files({"f3"}) == []
+def test_only_keys_of_both_the_purpose_and_the_file_are_destroyed(folder: Path) -> None:
+    ring, _, keys = made(folder)
+    ring.destroy(COLUMNS, ["f2", "f3", ring.ids(EVIDENCE)[0]])
+    assert keys_in(folder) == keys
+    [column_key] = ring.ids(COLUMNS)
+    ring.destroy(COLUMNS, ["f1"])
+    assert keys.keys() - keys_in(folder).keys() == {column_key}
+
+
+def test_keys_of_no_file_are_never_destroyed(folder: Path) -> None:
+    ring, _, keys = made(folder)
+    with pytest.raises(InvariantViolated):
+        ring.destroy(ED25519, [""])
+    assert keys_in(folder) == keys
 
 
 def test_a_rotation_keeps_every_key_under_a_new_master(folder: Path) -> None:
@@ -173,7 +184,7 @@ def test_another_process_notices_a_rotation(folder: Path) -> None:
 def test_a_key_destroyed_before_a_rotation_stays_destroyed(folder: Path) -> None:
     ring, _, _ = made(folder)
     key_id = ring.ids(EVIDENCE)[0]
-    ring.destroy([key_id])
+    ring.destroy(EVIDENCE, ["f1"])
     rotated(ring)
     with pytest.raises(KeyMissing):
         Keyring(folder, ORIGIN).get(key_id)
@@ -335,10 +346,10 @@ def test_a_change_that_could_not_be_committed_does_not_bar_the_next(
     folder: Path, change: str
 ) -> None:
     ring, _ = Keyring.create(folder, ORIGIN)
-    key, _ = ring.new_key(COLUMNS, "a")
+    ring.new_key(COLUMNS, "a")
     ring._db.execute("PRAGMA busy_timeout = 10")
     changes: dict[str, Callable[[], object]] = {
-        "new": lambda: ring.new_key(COLUMNS, "b"), "destroy": lambda: ring.destroy([key]),
+        "new": lambda: ring.new_key(COLUMNS, "b"), "destroy": lambda: ring.destroy(COLUMNS, ["a"]),
         "rotate": lambda: rotated(ring),
     }
     with sqlite3.connect(folder / "keyring.sqlite", isolation_level=None) as reading:
@@ -349,7 +360,7 @@ def test_a_change_that_could_not_be_committed_does_not_bar_the_next(
         reading.execute("COMMIT")
     reading.close()
     ring.new_key(COLUMNS, "c")
-    ring.destroy([key])
+    ring.destroy(COLUMNS, ["a"])
     ring.close()
     assert len(Keyring(folder, ORIGIN).all_ids()) == 4
 
@@ -362,3 +373,12 @@ def test_a_full_disk_is_said_as_one_and_not_as_what_it_led_to(folder: Path) -> N
     with pytest.raises(StoreFull):
         ring.new_keys(many)
     ring.close()
+
+
+@pytest.mark.parametrize("table", ["keys", "about"])
+def test_a_keyring_without_a_table_is_damaged(folder: Path, table: str) -> None:
+    ring, _ = Keyring.create(folder, ORIGIN)
+    ring._db.execute(f"DROP TABLE {table}")
+    ring.close()
+    with pytest.raises(Damaged, match=f"no such table: {table}"):
+        Keyring(folder, ORIGIN)

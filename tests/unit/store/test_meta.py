@@ -246,3 +246,16 @@ def test_a_full_disk_is_said_as_such_and_nothing_is_half_done(meta):
     meta._db.execute(f"PRAGMA max_page_count = {pages + 1000}")
     meta.put("k", b"v")
     assert meta.get("k") == b"v"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("DELETE FROM migration", "which migrations"), ("DROP TABLE migration", "which migrations"),
+     ("DROP TABLE source", "no table source"), ("DROP TABLE token", "no table token")],
+)
+def test_tables_and_migrations_that_do_not_fit_are_damage(meta, path, change, said):
+    meta.close()
+    with sqlite3.connect(path) as db:
+        db.execute(change)
+    with pytest.raises(Damaged, match=said):
+        Meta(path)

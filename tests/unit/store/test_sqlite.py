@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indelible.base.errors import DiskFull
+from indelible.base.errors import Damaged, DiskFull
 from indelible.store.sqlite import DurableLink, StoreFailed, connect
 
 
@@ -49,3 +49,13 @@ def test_a_copy_that_cannot_be_written_names_the_file(
     fail(monkeypatch, "disk I/O error")
     with pytest.raises(StoreFailed, match=r"to\.sqlite"):
         filled.copy_to(tmp_path / "to.sqlite")
+
+
+def test_a_table_or_column_that_is_gone_is_damage_and_no_trouble_of_the_disk(
+    filled: DurableLink,
+) -> None:
+    wrong = ("SELECT * FROM gone", "SELECT gone FROM t", "INSERT INTO t (gone) VALUES (1)")
+    for statement in wrong:
+        with pytest.raises(Damaged) as met:
+            filled.execute(statement)
+        assert met.value.exit_code == 4

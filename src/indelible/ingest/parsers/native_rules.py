@@ -69,7 +69,8 @@ def check(event: NativeEvent, *, long: bool) -> None:
     if targets is not UNSET and targets:
         _check_targets(targets)
     elif operation not in TARGETLESS:
-        refuse("targets", "missing_field", f"what was touched is required for {operation.value}")
+        why = f"an action of the class `{operation.value}` needs `target` or `targets`"
+        refuse("targets", "missing_field", why)
     if not event.actor.id:
         refuse("actor.id", "empty", "must not be empty")
     if event.actor.on_behalf_of is not UNSET:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from indelible.base.limits import SEGMENT_BYTES, UNSEALED_BYTES
 from support.served import Place, Server
 
 LINES = 300_000
@@ -20,7 +21,8 @@ TEXT = "x" * 300
 
 IMPORTER_BYTES = 120 << 20
 WRITER_BYTES = 256 << 20
-SEALER_BYTES = 640 << 20
+SEALER_BYTES = UNSEALED_BYTES + 2 * SEGMENT_BYTES
+"""On a slow machine what waits to be sealed is held beside the segment being sealed."""
 
 
 def _write(path: Path) -> None:
@@ -41,6 +43,21 @@ def _peak(pid: int) -> int:
     return int(found[1]) * 1024
 
 
+def _watched(process: subprocess.Popen[bytes]) -> int:
+    """Wait for its end; the most that it held, looked at often.
+
+    `ru_maxrss` will not do: it counts the memory of the process that started it, before `exec`.
+    """
+    held = 0
+    while process.poll() is None:
+        try:
+            held = max(held, _peak(process.pid))
+        except (AssertionError, OSError):  # it has just ended
+            continue
+        time.sleep(0.05)
+    return held
+
+
 @pytest.mark.timeout(600)
 def test_300_000_lines_with_a_bad_one_refuse_that_one_and_take_bounded_memory(
     tmp_path: Path,
@@ -58,8 +75,8 @@ def test_300_000_lines_with_a_bad_one_refuse_that_one_and_take_bounded_memory(
                  "--url", server.url, "--token-file", str(token)],
                 env=place.environment, stdout=out, stderr=err,
             )
-            _, status, used = os.wait4(importer.pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 3, (tmp_path / "err").read_text()[-2000:]
+            held = _watched(importer)
+        assert importer.returncode == 3, (tmp_path / "err").read_text()[-2000:]
         told = json.loads((tmp_path / "out").read_text())
         assert (told["read"], told["stored"], told["refused"]) == (LINES, LINES - 1, 1)
         [refusal] = told["refusals"]
@@ -71,7 +88,7 @@ def test_300_000_lines_with_a_bad_one_refuse_that_one_and_take_bounded_memory(
             answer = reader.get("/v1/search/facets", params=params).json()
         assert answer["total"] == LINES - 1
         [writer], [sealer] = server.pids("writer"), server.pids("sealer")
-        peaks = (used.ru_maxrss * 1024, _peak(writer), _peak(sealer))
-    bounds = (IMPORTER_BYTES, WRITER_BYTES, SEALER_BYTES)
-    print("PEAKS", [p >> 20 for p in peaks])
-    assert all(peak < bound for peak, bound in zip(peaks, bounds, strict=True)), peaks
+        peaks = (held, _peak(writer), _peak(sealer))
+    assert peaks[0] < IMPORTER_BYTES
+    assert peaks[1] < WRITER_BYTES
+    assert peaks[2] < SEALER_BYTES
