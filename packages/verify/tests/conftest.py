@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -302,5 +303,22 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict[str
         found = json.loads(capsys.readouterr().out)
         assert found["exit"] == code
         return code, found
+
+    return call
+
+
+@pytest.fixture
+def filled(log: Any) -> Any:
+    log.fill(20)
+    return log
+
+
+@pytest.fixture
+def check(
+    run: Callable[..., tuple[int, dict[str, Any]]], pack: Callable[..., Path]
+) -> Callable[..., tuple[int, dict[str, Any]]]:
+    def call(log: Any, parts: dict[str, bytes], *more: object) -> tuple[int, dict[str, Any]]:
+        keys = [part for vkey in log.keys for part in ("--key", vkey)]
+        return run(pack(parts), *keys, *more)
 
     return call
