@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from indelible.base.errors import Damaged, KeyMissing, NotFound
-from indelible.base.limits import OPEN_SEGMENTS, TILE_EVENTS, TILES_KEPT
+from indelible.base.limits import FRAME_EVENTS, OPEN_SEGMENTS, TILE_EVENTS, TILES_KEPT
 from indelible.ledger.journal import Batch, JournalReader, TornTail, first_of, journal_files
 from indelible.ledger.kernel import SaltStream, entry_of, head_of, heads_of, leaves_of
 from indelible.ledger.paths import LedgerPaths
@@ -93,12 +93,15 @@ class LedgerReader:
                     self._salts.popitem(last=False)
             return found
 
-    def one(self, index: int) -> Stored:
-        """Body and salt of one event; raises `NotFound` beyond what is durable."""
+    def one(self, index: int, *, alone: bool = True) -> Stored:
+        """Body and salt of one event; raises `NotFound` beyond what is durable.
+
+        `alone`: none of its frame is read with it, so the frame is not kept.
+        """
         if index < self.sealed_end:
             evidence = self.evidence(self.segment_of(index))
             salt = self.salt_stream(evidence.salt_key_of(index)).salt(index)
-            return Stored(index, evidence.body(index), salt)
+            return Stored(index, evidence.body(index, alone=alone), salt)
         found = self._from_journal([index]).get(index)
         if found is not None:
             return found
@@ -110,8 +113,11 @@ class LedgerReader:
     def many(self, indexes: Iterable[int]) -> list[Stored]:
         """Several events, in the order asked for."""
         wanted = list(indexes)
+        alone = _alone(wanted)
         fresh = self._from_journal(sorted(i for i in set(wanted) if i >= self.sealed_end))
-        return [fresh.get(index) or self.one(index) for index in wanted]
+        return [
+            fresh.get(index) or self.one(index, alone=index in alone) for index in wanted
+        ]
 
     def _from_journal(self, indexes: list[int]) -> dict[int, Stored]:
         """Unsealed events by ascending index, each journal file opened once."""
@@ -241,6 +247,16 @@ class LedgerReader:
         for evidence in self._open.values():
             evidence.close()
         self._open.clear()
+
+
+def _alone(indexes: list[int]) -> set[int]:
+    """Those that are a frame's length and more from the next."""
+    ends = (-FRAME_EVENTS, max(indexes, default=0) + FRAME_EVENTS)
+    ordered = [ends[0], *sorted(set(indexes)), ends[1]]
+    return {
+        index for before, index, after in zip(ordered, ordered[1:], ordered[2:], strict=False)
+        if index - before >= FRAME_EVENTS <= after - index
+    }
 
 
 def _salt_pieces(evidence: EvidenceReader, low: int, high: int) -> Iterator[tuple[str, int, int]]:

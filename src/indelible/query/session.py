@@ -48,6 +48,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "preserve_insertion_order": False,
+    "async_threads": 0,  # they would wait for Python's lock, which every read of a piece needs
 }
 
 Split = Callable[[Predicate, Deciders], list[Sql]]

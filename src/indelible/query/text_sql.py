@@ -86,11 +86,12 @@ def some_element(column: str, member: str, needles: list[Sql], test: Sql) -> Sql
 
 
 def text_sides(value: str) -> list[Sql]:
-    """For each text column, whether it contains `value`; together `event.text.TEXT_PARTS`."""
-    sides = []
-    for part in TEXT_PARTS:
-        sides.append(contains(quoted(_FIRST.get(part, part)), value))
-        if part in _FURTHER:
-            needle, test = contains("further", value), contains("x", value)
-            sides.append(some_element("further", _FURTHER[part], [needle], test))
-    return sides
+    """For each text column, whether it contains `value`; together `event.text.TEXT_PARTS`.
+
+    The further targets, of which types, ids and names are such parts, are one column.
+    """
+    sides = [contains(quoted(_FIRST.get(part, part)), value) for part in TEXT_PARTS]
+    needle, test = contains("further", value), contains("x", value)
+    members = [_FURTHER[part] for part in TEXT_PARTS if part in _FURTHER]
+    further = [some_element("further", member, [needle], test) for member in members]
+    return [*sides, joined("OR", further)]

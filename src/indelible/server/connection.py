@@ -3,7 +3,8 @@
 uvicorn waits for ever for a head that does not end; here it ends after REQUEST_SECONDS, HEAD_BYTES
 or HEADERS. It takes what follows a chunked body (trailers) for headers, without a bound; here that
 is read over, within HEAD_BYTES. It keeps an answer that nobody takes for ever; here
-`hang_up_on_the_silent` drops it.
+`hang_up_on_the_silent` drops it. It sends the head of an answer and its body apart; here they go
+together (`HeadWithBody`).
 
 What a client certificate says of its holder stands in the scope as the TLS extension of ASGI gives
 it: `extensions.tls.client_cert_name`, an RFC 4514 name.
@@ -33,6 +34,48 @@ from indelible.server.errors import HeadTooLarge, error_body
 _PHRASES = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
 
 
+class HeadWithBody:
+    """A transport that sends an answer's head with its body: one system call, where uvicorn makes
+    two (a seventh of what a single event costs).
+
+    A head that no body follows in the same turn of the loop goes alone, so no stream waits.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._head: bytes | None = None
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send `data` after what is held; a head is held."""
+        head = self._head
+        if head is not None:
+            self._head = None
+            self._transport.writelines((head, data))
+        elif data.startswith(b"HTTP/"):
+            self._head = data
+            self._loop.call_soon(self._alone)
+        else:
+            self._transport.write(data)
+
+    def _alone(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            self._transport.write(head)
+
+    def write_eof(self) -> None:
+        """Send what is held, and then the end."""
+        self._alone()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self._alone()
+        self._transport.close()
+
+
 class Connection(HttpToolsProtocol):
     """A connection whose unfinished heads are bounded; see `close_overdue`."""
 
@@ -46,6 +89,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a first request."""
         super().connection_made(transport)
+        self.transport = HeadWithBody(transport, self.loop)  # type: ignore[assignment]
         self._head_until = monotonic() + REQUEST_SECONDS
         secured = transport.get_extra_info("ssl_object")
         certificate = secured.getpeercert(True) if secured is not None else None

@@ -23,7 +23,7 @@ import zstandard
 
 from indelible.base.errors import Damaged
 from indelible.base.files import write_with
-from indelible.base.limits import BODY_BYTES, FRAME_BYTES, FRAME_EVENTS
+from indelible.base.limits import BODY_BYTES, FRAME_BYTES, FRAME_EVENTS, FRAME_STEP_BYTES
 from indelible.store.records import Header, RecordCipher, read_header
 
 FORMAT = "indelible-evidence/1"
@@ -181,28 +181,55 @@ class EvidenceReader:
                 self._cache.popitem(last=False)
         return bodies
 
-    def _decode(self, number: int, frame: Frame) -> list[bytes]:
-        where = f"{self.path.name}: indexes {frame.first}..{frame.first + frame.count - 1}"
+    def _packed(self, number: int, frame: Frame) -> bytes:
         sealed = os.pread(self._file.fileno(), frame.length - 4, frame.offset + 4)
         try:
             packed = self._cipher.open(number, sealed)
         except Damaged as error:
-            raise DamagedFrame(where, frame) from error
+            raise DamagedFrame(self.path.name, frame) from error
         if frame.plain > FRAME_BYTES + FRAME_EVENTS + BODY_BYTES:
-            raise DamagedFrame(where, frame)
+            raise DamagedFrame(self.path.name, frame)
+        return packed
+
+    def _decode(self, number: int, frame: Frame) -> list[bytes]:
+        packed = self._packed(number, frame)
         try:
             plain = zstandard.ZstdDecompressor().decompress(packed, max_output_size=frame.plain)
         except zstandard.ZstdError as error:
-            raise DamagedFrame(where, frame) from error
+            raise DamagedFrame(self.path.name, frame) from error
         bodies = plain.split(b"\n")
         if bodies.pop() != b"" or len(bodies) != frame.count or len(plain) != frame.plain:
-            raise DamagedFrame(where, frame)
+            raise DamagedFrame(self.path.name, frame)
         return bodies
 
-    def body(self, index: int) -> bytes:
-        """One body by its index in the log."""
+    def body(self, index: int, *, alone: bool) -> bytes:
+        """One body by its index in the log.
+
+        `alone`: its frame is unpacked no further than to this body, and is not kept.
+        """
         number = self.frame_of(index)
-        return self.frame(number)[index - self.footer.frames[number].first]
+        frame = self.footer.frames[number]
+        place = index - frame.first
+        with self._lock:
+            kept = number in self._cache
+        return self._line(number, frame, place) if alone and not kept else self.frame(number)[place]
+
+    def _line(self, number: int, frame: Frame, place: int) -> bytes:
+        packed = self._packed(number, frame)
+        unpacker = zstandard.ZstdDecompressor().decompressobj()
+        plain, start = bytearray(), 0
+        try:
+            for at in range(0, len(packed), FRAME_STEP_BYTES):
+                plain += unpacker.decompress(packed[at : at + FRAME_STEP_BYTES])
+                if len(plain) > frame.plain:
+                    break
+                while (end := plain.find(b"\n", start)) >= 0:
+                    if not place:
+                        return bytes(plain[start:end])
+                    start, place = end + 1, place - 1
+        except zstandard.ZstdError as error:
+            raise DamagedFrame(self.path.name, frame) from error
+        raise DamagedFrame(self.path.name, frame)
 
     def frame_of(self, index: int) -> int:
         """Which frame holds `index`."""
@@ -225,6 +252,7 @@ class EvidenceReader:
 class DamagedFrame(Damaged):
     """A frame is not what was written; `first` and `count` give its range."""
 
-    def __init__(self, where: str, frame: Frame) -> None:
-        super().__init__(f"{where}: the frame is not what was written")
+    def __init__(self, file: str, frame: Frame) -> None:
+        last = frame.first + frame.count - 1
+        super().__init__(f"{file}: indexes {frame.first}..{last}: the frame is not what was written")
         self.first, self.count = frame.first, frame.count
