@@ -43,6 +43,7 @@ from indelible.ledger.incoming import (
 from indelible.ledger.journal import journal_spans
 from indelible.ledger.open import Ledger, drop_sealed_journals
 from indelible.ledger.publish import LogKeys, Publisher
+from indelible.ledger.quarantine import mark_reported, unreported
 from indelible.ledger.registrations import registered_in
 from indelible.ledger.sequencer import Sequencer
 from indelible.proof.note import NoteSignature
@@ -221,13 +222,10 @@ class Core:
                 "execute",
             )
         )
-        if found.quarantined:
-            await self.own(
-                own_record(
-                    "event", "indelible.journal.quarantine",
-                    {"files": found.quarantined, "index": found.quarantined_index},
-                )
-            )
+        for torn in unreported(self.ledger.paths):
+            data: dict[str, object] = {"file": torn.file, "index": torn.at}
+            await self.own(own_record("event", "indelible.journal.quarantine", data))
+            mark_reported(self.ledger.paths, torn)
 
     async def announce_signing_keys(self) -> None:
         """Say in the log which keys sign now, and then in `vkey`: where that file names others.

@@ -8,7 +8,6 @@ file, at or above the register's size) is moved to `quarantine/`: nobody was ans
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,6 @@ from indelible.base.files import (
     fsync_folder,
     remove_durably,
     sweep_temporary,
-    write_durably,
 )
 from indelible.ledger.journal import (
     MARK,
@@ -35,6 +33,7 @@ from indelible.ledger.journal import (
 from indelible.ledger.kernel import SaltStream, heads_of, leaves_of, received_of_head
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.publish import LogKeys, Publisher, check_note
+from indelible.ledger.quarantine import set_aside
 from indelible.ledger.reader import LedgerReader
 from indelible.ledger.register import Register
 from indelible.ledger.seen import Seen, sweep_unsealed
@@ -69,8 +68,6 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     sealed: int
     size: int
     last_received_us: int
-    quarantined: list[str] = []
-    quarantined_index: int | None = None
 
 
 class Ledger:
@@ -130,8 +127,6 @@ class Ledger:
         sealed = self.reader.sealed_end
         last = self._last_sealed_received(sealed)
         files = journal_files(self.paths.journal)
-        quarantined: list[str] = []
-        quarantined_index = None
         for position, path in enumerate(files):
             newest = position == len(files) - 1
             try:
@@ -157,17 +152,12 @@ class Ledger:
                     ) from torn
                 if journal.whole_record_after(torn.offset):
                     raise Damaged(f"{torn.message}, and whole records follow it") from torn
-                self._mends.append(partial(self._quarantine, torn))
+                self._mends.append(partial(set_aside, self.paths, torn))
                 if torn.index == journal.header.first:
                     self._mends.append(partial(remove_durably, journal.path))
-                quarantined.append(_torn_name(torn))
-                quarantined_index = torn.index
             finally:
                 journal.close()
-        return Recovered(
-            sealed=sealed, size=self.tree.size, last_received_us=last,
-            quarantined=quarantined, quarantined_index=quarantined_index,
-        )
+        return Recovered(sealed=sealed, size=self.tree.size, last_received_us=last)
 
     def _headless(self, path: Path, sealed: int) -> bool:
         """A crash between creating a journal file and its header leaves less than a header.
@@ -199,19 +189,6 @@ class Ledger:
                 raise Damaged(f"{journal.path.name}: received times go back at {first}")
             last = received
         return last
-
-    def _quarantine(self, torn: TornTail) -> None:
-        """Keep the torn bytes aside and cut them off, so that the file ends in whole records."""
-        with torn.path.open("rb") as file:
-            file.seek(torn.offset)
-            content = file.read()
-        write_durably(self.paths.quarantine / _torn_name(torn), content)
-        handle = os.open(torn.path, os.O_RDWR)
-        try:
-            os.ftruncate(handle, torn.offset)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
     def _compare_with_register(self) -> None:
         signed = self.register.read()
@@ -263,10 +240,6 @@ class Ledger:
             self.manifest.close()
             self.register.close()
             self.lock.release()
-
-
-def _torn_name(torn: TornTail) -> str:
-    return f"{torn.path.name}.{torn.offset}.torn"
 
 
 def drop_sealed_journals(

@@ -253,6 +253,6 @@ class DamagedFrame(Damaged):
     """A frame is not what was written; `first` and `count` give its range."""
 
     def __init__(self, file: str, frame: Frame) -> None:
-        last = frame.first + frame.count - 1
-        super().__init__(f"{file}: indexes {frame.first}..{last}: the frame is not what was written")
+        where = f"indexes {frame.first}..{frame.first + frame.count - 1}"
+        super().__init__(f"{file}: {where}: the frame is not what was written")
         self.first, self.count = frame.first, frame.count

@@ -10,7 +10,8 @@ import pytest
 
 from indelible.app.local import LocalLedger
 from indelible.app.state import folder_bytes
-from support.kept import Kept
+from indelible.ledger.quarantine import unreported
+from support.kept import Kept, bodies
 
 
 def test_a_reason_to_stop_is_said_once_however_often_it_is_met(tmp_path: Path) -> None:
@@ -50,3 +51,28 @@ def test_the_status_is_told_while_files_go(
 
     monkeypatch.setattr(os, "scandir", listed)
     assert folder_bytes(tmp_path) == 5
+
+
+def test_a_torn_end_is_reported_once_also_after_a_crash_before_the_report(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "house").filled()
+    newest = sorted(kept.place.paths.journal.iterdir())[-1]
+    with newest.open("ab") as file:
+        file.truncate(newest.stat().st_size - 36)  # its closing record
+        file.write(b"\0\0\1\0torn")
+    crashed = kept.bare()  # it sets the torn end aside and is gone before it could say so
+    size = crashed.tree.size
+    crashed.close()
+    assert [torn.at for torn in unreported(kept.place.paths)] == [size]
+
+    async def life(ledger: LocalLedger) -> None:
+        return None
+
+    for _ in range(2):
+        kept.run(life)
+        reports = [body for body in bodies(kept.data) if b"indelible.journal.quarantine" in body]
+        assert len(reports) == 1
+        assert b'"index":%d' % size in reports[0]
+        assert unreported(kept.place.paths) == []
+    (file,) = kept.place.paths.quarantine.iterdir()
+    assert file.name.encode() in reports[0]
+    assert file.read_bytes() == b"\0\0\1\0torn"
