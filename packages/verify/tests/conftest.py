@@ -24,10 +24,13 @@ START = 1_790_000_000
 HIDDEN = [
     *range(0x20),
     *range(0x7F, 0xA0),
+    0x061C,
     *range(0x200B, 0x2010),
     *range(0x2028, 0x202F),
-    *range(0x2066, 0x206A),
+    *range(0x2060, 0x206A),
     0xFEFF,
+    *range(0xFFF9, 0xFFFC),
+    *range(0xE0000, 0xE0080),
 ]
 
 
@@ -228,7 +231,8 @@ def escaped(value: str) -> str:
     pairs = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#x27;")]
     for char, entity in pairs:
         value = value.replace(char, entity)
-    return "".join(f"\\u{ord(c):04x}" if ord(c) in HIDDEN else c for c in value)
+    return "".join(json.dumps(c)[1:-1] if ord(c) > 0xFF and ord(c) in HIDDEN
+                   else f"\\u{ord(c):04x}" if ord(c) in HIDDEN else c for c in value)
 
 
 def view(origin: str, size: int, indexes: list[int], bodies: list[bytes]) -> bytes:

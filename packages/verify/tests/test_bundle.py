@@ -278,7 +278,7 @@ def test_hostile_values_render_as_specified_and_are_visible_in_the_report(
 ) -> None:
     from indelible_verify.main import main
 
-    log.event("\x1b[31m<b>'\u202eevil\r\n", "x&y")
+    log.event("\x1b[31m<b>'\u202eevil\r\n", "x&\u061c\U000e0041y")
     parts = log.parts([0])
     out = tmp_path / "mine.html"
     path = pack(parts)
@@ -288,6 +288,7 @@ def test_hostile_values_render_as_specified_and_are_visible_in_the_report(
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "\\u001b[31m<b>'\\u202eevil\\u000d\\u000a" in text
+    assert "x&\\u061c\\udb40\\udc41y" in text
 
 
 def test_view_is_not_written_when_something_is_wrong(

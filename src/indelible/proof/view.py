@@ -32,7 +32,8 @@ _HEAD: Final = (
 _TAIL: Final = b"</table></body></html>\n"
 
 _UNSAFE: Final = re.compile(
-    "[&<>\"'\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    "[&<>\"'\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
@@ -44,7 +45,14 @@ def escape(text: str) -> str:
 
 def _replace(match: re.Match[str]) -> str:
     character = match[0]
-    return _ENTITIES.get(character) or f"\\u{ord(character):04x}"
+    return _ENTITIES.get(character) or _units(ord(character))
+
+
+def _units(code: int) -> str:
+    """`\\uXXXX` for each UTF-16 code unit of a character."""
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    return f"\\u{0xD800 + (code - 0x10000 >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
 def render(

@@ -135,6 +135,7 @@ def test_the_view_is_as_the_spec_writes_it() -> None:
     [
         ("<b>&\"'", "&lt;b&gt;&amp;&quot;&#x27;"),
         ("a\u202eb\u200b\ufeff\u2066", r"a\u202eb\u200b\ufeff\u2066"),
+        ("a\u061c\u2060\ufff9\U000e0041", r"a\u061c\u2060\ufff9\udb40\udc41"),
         ("\x00\n\x7f\u0085", r"\u0000\u000a\u007f\u0085"),
         ("\ud800", r"\ud800"),
         ("é 東 😀 \u00a0\u2010\u2027\u202f", "é 東 😀 \u00a0\u2010\u2027\u202f"),
