@@ -280,7 +280,8 @@ class _Encoder:
     def _special(self, work: Work, event: Incoming, before: int | None, late: int) -> None:
         flags = list(event.flags)
         if event.time_us is None:
-            flags.append("time_absent")
+            if work.source.number:  # what the ledger itself records happens as it is received
+                flags.append("time_absent")
         elif event.time_us > self._ahead:
             flags.append("ahead")
         elif event.time_us < late:

@@ -11,7 +11,7 @@ import pytest
 
 from indelible.base.errors import Damaged, DiskFull, FolderInUse, LedgerStopped
 from indelible.event.model import read_body
-from indelible.ledger.incoming import Own, Work
+from indelible.ledger.incoming import SELF, Own, Work, own_record
 from indelible.ledger.journal import (
     FORMAT,
     JournalWriter,
@@ -38,6 +38,14 @@ def test_indexes_are_dense_and_bodies_end_in_the_ledgers_members(root: Path) -> 
     body = ledger.reader.one(4).body
     assert list(msgspec.json.decode(body))[-5:] == ["kind", "received", "source", "via", "flags"]
     assert read_body(body).flags == ["time_absent"]
+    ledger.close()
+
+
+def test_the_ledgers_own_events_happen_when_they_are_received(root: Path) -> None:
+    ledger = open_ledger(root)
+    own = own_record("event", "indelible.start", {})
+    ledger.writer.append([Work(SELF, VIA, [own])])
+    assert read_body(ledger.reader.one(0).body).flags == []
     ledger.close()
 
 
