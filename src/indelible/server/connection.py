@@ -36,7 +36,7 @@ _PHRASES = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
 
 class HeadWithBody:
     """A transport that sends an answer's head with its body: one system call, where uvicorn makes
-    two (a seventh of what a single event costs).
+    two (measured: 115 us of processor time for a single event, 99 us so).
 
     A head that no body follows in the same turn of the loop goes alone, so no stream waits.
     """
@@ -62,7 +62,7 @@ class HeadWithBody:
 
     def _alone(self) -> None:
         head, self._head = self._head, None
-        if head is not None:
+        if head is not None and not self._transport.is_closing():
             self._transport.write(head)
 
     def write_eof(self) -> None:
