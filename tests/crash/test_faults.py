@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from indelible.app import fsck_folder, verify_folder
 from support.ledgers import ids_in_ledger
 from support.served import Place
 
@@ -77,9 +78,8 @@ def check(place: Place, acknowledged: set[str], what: str) -> None:
     again = drive(place, f"after-{len(acknowledged)}", backup=False)
     assert again.returncode == 0, (what, again.stderr[-2000:])
     acknowledged.update(again.stdout.decode().split())
-    for command in ("verify", "fsck"):
-        report = place.report(command)
-        assert report["exit"] == 0, (what, command, msgspec.json.encode(report))
+    for report in (verify_folder(place.data), fsck_folder(place.data)):
+        assert report.exit == 0, (what, msgspec.json.encode(report))
     stored = ids_in_ledger(place)
     assert acknowledged <= stored.keys(), (what, sorted(acknowledged - stored.keys())[:5])
     assert max(stored.values()) == 1, what
