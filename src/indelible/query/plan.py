@@ -17,7 +17,7 @@ from indelible.store.column_file import ColumnFile
 
 NEEDLES = ("actor", "onbehalf", "target", "session", "request", "id")
 """Fields whose equality finds few events; all but `onbehalf` have a Bloom filter."""
-_WAVES = (2, 8, 32)
+_FILES, _NEEDLE_FILES = 2, 32  # of the first wave; the next ones widen
 
 
 def whole(selection: Selection) -> Predicate:
@@ -99,7 +99,8 @@ def waves(
 ) -> Iterator[Wave]:
     """Files in the order of the answer: a row group's worth at first, then more and more.
 
-    A search for needles is not worth many waves, since Bloom filters prune whatever is read.
+    Few waves for needles, since Bloom filters prune whatever is read; but among hundreds of files
+    a needle may fill its page from the newest.
     """
     by_time = sort == "time"
     column = "time" if by_time else '"index"'
@@ -121,12 +122,13 @@ def waves(
             left = left[1:]
             if not left:
                 return
-    counts = (len(left),) if needles else (*_WAVES, len(left))
-    for count in counts:
+    count = _NEEDLE_FILES if needles else _FILES
+    while True:
         wave, left = left[:count], left[count:]
         yield Wave(wave, None, best(left[0]) if left else None)
         if not left:
             return
+        count *= 2 if needles else 4
 
 
 def _first_part(file: ColumnFile, by_time: bool, descending: bool) -> int:
