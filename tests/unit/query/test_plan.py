@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from indelible.query.plan import waves
@@ -35,7 +37,7 @@ def test_waves_widen_and_cover_every_file_once(
             read = [file.first for wave in found for file in wave.files]
             assert read == sorted(read, reverse=descending)
             assert len(set(read)) == count
-            for before, after in zip(found, found[1:], strict=False):
+            for before, after in pairwise(found):
                 best = max if descending else min
                 values = [(f.time_max if sort == "time" else f.end - 1) if descending
                           else (f.time_min if sort == "time" else f.first) for f in after.files]
