@@ -10,15 +10,18 @@ from typing import BinaryIO
 import click
 
 from indelible.base.files import write_with
-from indelible.cli.client import path_of
+from indelible.base.limits import BUNDLE_INDEXES
+from indelible.cli.client import Params, path_of
 from indelible.cli.failures import Refused
 from indelible.cli.keys import KeysAnswer
 from indelible.cli.options import FILE, FOLDER, Client, Output, talks
 from indelible.cli.output import count_text, decode, size_text
+from indelible.cli.pages import read_pages
 from indelible.cli.progress import Advance, progress
 from indelible.cli.visible import visible, visible_json
 from indelible.proof.checkpoint import parse_head
 from indelible.proof.tile import TILE_WIDTH, entries_path, tile_path, tiles_for
+from indelible.query.model import SearchPage
 
 _NO_OVERWRITE = "Name a new file, or give --force."
 
@@ -29,6 +32,10 @@ _NO_OVERWRITE = "Name a new file, or give --force."
               help="First index of a range.")
 @click.option("--to", "to_index", type=click.IntRange(0), metavar="B",
               help="Last index of a range: every entry between, none left out.")
+@click.option("--query", metavar="QUERY",
+              help=f"The events of a search, {BUNDLE_INDEXES:,} at most.")
+@click.option("--since", metavar="TIME", help="With --query: not before, as in `search`.")
+@click.option("--until", metavar="TIME", help="With --query: before.")
 @click.option("-o", "--output", type=FILE, required=True, metavar="FILE",
               help="Where the bundle goes.")
 @click.option("--tlog-proof", "single", is_flag=True,
@@ -37,23 +44,33 @@ _NO_OVERWRITE = "Name a new file, or give --force."
 @talks(reading=True)
 def prove(
     client: Client, out: Output, indexes: tuple[int, ...], from_index: int | None,
-    to_index: int | None, output: Path, single: bool, force: bool,
+    to_index: int | None, query: str | None, since: str | None, until: str | None, output: Path,
+    single: bool, force: bool,
 ) -> None:
     """Write a bundle that proves events to somebody who trusts neither you nor this server.
 
     It holds the events, their proofs, the checkpoint and a readable view. The receiver needs
     `indelible-verify` and the log's keys, which you give them beforehand (`indelible keys show`).
+    A range proves that nothing between its ends was left out; a query proves the events it finds.
 
     \b
     Examples:
       indelible prove 4711 -o bundle.zip
       indelible prove 12 940 941 -o bundle.zip
       indelible prove --from 4000 --to 4999 -o march.zip
+      indelible prove --query 'target:pr_839 operation:delete' --since 30d -o deletions.zip
       indelible-verify bundle.zip --key log.vkey --key log.vkey.mldsa44
     """
-    asked = _asked(indexes, from_index, to_index)
+    if query is None and (since or until):
+        raise click.UsageError("--since and --until belong to --query.")
+    if query is not None and (indexes or single or from_index is not None or to_index is not None):
+        raise click.UsageError("--query stands alone: it says which events.")
+    asked = {} if query is not None else _asked(indexes, from_index, to_index)
     if output.exists() and not force:
         raise Refused(f"{output} is there already", remedy=_NO_OVERWRITE)
+    if query is not None:
+        indexes = _found(client, {"q": query, "since": since, "until": until})
+        asked = {"indexes": list(indexes)}
     if single:
         if len(indexes) != 1:
             raise click.UsageError("--tlog-proof proves one INDEX.")
@@ -81,12 +98,30 @@ def _asked(
     if (from_index is None) != (to_index is None):
         raise click.UsageError("A range needs both --from and --to.")
     if (from_index is None) == (not indexes):
-        raise click.UsageError("Give either INDEX... or --from A --to B.")
+        raise click.UsageError("Give INDEX..., --from A --to B, or --query QUERY.")
     if from_index is None or to_index is None:
         return {"indexes": sorted(set(indexes))}
     if to_index < from_index:
         raise click.UsageError("--to lies before --from.")
     return {"from": from_index, "to": to_index}
+
+
+def _found(client: Client, params: Params) -> tuple[int, ...]:
+    """The indexes of a search, all of one tree size."""
+    indexes: list[int] = []
+    pages = read_pages(
+        client, "/v1/search", {**params, "sort": "index"}, BUNDLE_INDEXES + 1, SearchPage
+    )
+    for _, page in pages:
+        indexes += [row.index for row in page.events]
+    if not indexes:
+        raise Refused("no event matches the query", remedy="Try it with `indelible search` first.")
+    if len(indexes) > BUNDLE_INDEXES:
+        raise Refused(
+            f"more than {BUNDLE_INDEXES:,} events match the query",
+            remedy="Narrow it, by --since and --until for example, or prove a range of indexes.",
+        )
+    return tuple(indexes)
 
 
 def _counted(chunks: Iterator[bytes], advance: Advance) -> Iterator[bytes]:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import click
 import msgspec
 
-from indelible.base.limits import SEARCH_ROWS
 from indelible.cli import rows
 from indelible.cli.client import Params, path_of
 from indelible.cli.options import Client, Output, talks
 from indelible.cli.output import OUTCOME_COLORS, count_text, decode
+from indelible.cli.pages import Pages, merged, read_pages
 from indelible.cli.progress import is_watched
 from indelible.cli.visible import visible, visible_json
 from indelible.event.model import StoredEvent
 from indelible.query.model import HistoryAnswer, SearchPage, TimelineAnswer
 
 Command = TypeVar("Command", bound=Callable[..., object])
-Page = TypeVar("Page", SearchPage, HistoryAnswer, TimelineAnswer)
-Pages = SearchPage | HistoryAnswer | TimelineAnswer
 _FIELD = re.compile(r'[^\s():"]+:(?:"[^"]*"|[^\s()])*')
 _COLUMN = re.compile(r"[\w.\-/@ ]{1,256}")
 
@@ -38,36 +36,6 @@ def _range_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
-
-
-def _read(client: Client, path: str, params: Params, limit: int, kind: type[Page]) -> Iterator[
-    tuple[bytes, Page]
-]:
-    """Pages until `limit` events or the end; the raw answer beside each."""
-    left, cursor = limit, params.get("cursor")
-    while left > 0:
-        raw = client.get(
-            path, {**params, "cursor": cursor or None, "limit": min(left, SEARCH_ROWS)}
-        )
-        page = decode(raw, kind)
-        yield raw, page
-        count = len(page.events) if isinstance(page, SearchPage) else len(page.entries)
-        left, cursor = left - count, page.cursor
-        if not cursor or not count:
-            return
-
-
-def _merged(raws: list[bytes], member: str) -> bytes:
-    """Several pages as one document: the first page's facts, all events, the last cursor."""
-    if len(raws) == 1:
-        return raws[0]
-    pages = [decode(raw, dict[str, msgspec.Raw]) for raw in raws]
-    parts: list[msgspec.Raw] = []
-    for page in pages:
-        parts += decode(bytes(page[member]), list[msgspec.Raw])
-    merged: dict[str, object] = {**pages[0], member: parts, "cursor": pages[-1]["cursor"]}
-    merged["took_ms"] = sum(decode(bytes(page["took_ms"]), float) for page in pages)
-    return msgspec.json.encode(merged)
 
 
 def _end(out: Output, shown: int, last: Pages, took_ms: float) -> None:
@@ -112,9 +80,9 @@ def search(
     asked = ",".join(name for name in names if name not in rows.IN_ROW)
     params: Params = {"q": query, "since": since, "until": until, "cursor": cursor,
                       "sort": sort, "columns": asked or None}
-    pages = list(_read(client, "/v1/search", params, limit, SearchPage))
+    pages = list(read_pages(client, "/v1/search", params, limit, SearchPage))
     if out.json:
-        out.document(_merged([raw for raw, _ in pages], "events"))
+        out.document(merged([raw for raw, _ in pages], "events"))
         return
     found = [row for _, page in pages for row in page.events]
     last = pages[-1][1]
@@ -180,9 +148,9 @@ def history(
     """
     path = path_of("v1", "targets", kind, target, "history")
     params: Params = {"q": query, "since": since, "until": until, "cursor": cursor, "at": at}
-    pages = list(_read(client, path, params, limit, HistoryAnswer))
+    pages = list(read_pages(client, path, params, limit, HistoryAnswer))
     if out.json:
-        out.document(_merged([raw for raw, _ in pages], "entries"))
+        out.document(merged([raw for raw, _ in pages], "entries"))
         return
     entries = [entry for _, page in pages for entry in page.entries]
     last = pages[-1][1]
@@ -219,9 +187,9 @@ def timeline(
     """
     path = path_of("v1", "actors", actor, "timeline")
     params: Params = {"q": query, "since": since, "until": until, "cursor": cursor}
-    pages = list(_read(client, path, params, limit, TimelineAnswer))
+    pages = list(read_pages(client, path, params, limit, TimelineAnswer))
     if out.json:
-        out.document(_merged([raw for raw, _ in pages], "entries"))
+        out.document(merged([raw for raw, _ in pages], "entries"))
         return
     entries = [entry for _, page in pages for entry in page.entries]
     last = pages[-1][1]

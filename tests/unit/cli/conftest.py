@@ -29,6 +29,22 @@ class Asked(NamedTuple):
     body: bytes
 
 
+def row(index: int, **more: object) -> dict[str, object]:
+    """A row of a search as the server answers it."""
+    return {
+        "index": index, "time": "2026-03-03T09:14:07.123456Z",
+        "received": "2026-03-03T09:14:08.000000Z", "action": "payroll.record.delete",
+        "operation": "delete", "outcome": "success", "actor_type": "user", "actor": "jsmith",
+        "actor_name": "Jane Smith", "target_type": "payroll_record", "target": "pr_839",
+        "target_name": "March payslip", "targets": 1, **more,
+    }
+
+
+def page(events: list[dict[str, object]], cursor: str = "", **more: object) -> dict[str, object]:
+    """A page of such rows."""
+    return {"events": events, "cursor": cursor, "tree_size": 1000, "took_ms": 3.5, **more}
+
+
 class FakeServer:
     """An ASGI application with scripted answers; each path's answers are used up in order."""
 

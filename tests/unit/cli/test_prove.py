@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.conftest import Cli, FakeServer
+from tests.unit.cli.conftest import Cli, FakeServer, page, row
 
 ROOT = "A" * 43 + "="
 KEYS = {"vkey": "o+1+k", "vkey.mldsa44": "o+2+m"}
@@ -30,8 +30,45 @@ def test_prove_a_range_asks_for_both_ends(run: Cli, server: FakeServer, tmp_path
     assert "7 events proved" in result.stdout
 
 
+def script_search(server: FakeServer, *pages: tuple[range, str]) -> None:
+    for indexes, cursor in pages:
+        server.answer("GET", "/v1/search", page([row(index) for index in indexes], cursor))
+
+
+def test_prove_a_query_asks_for_the_events_it_finds(
+    run: Cli, server: FakeServer, tmp_path: Path
+) -> None:
+    script_search(server, (range(1000), "c1"), (range(1000, 1007), ""))
+    server.answer("POST", "/v1/bundle", b"PK")
+    asked = ("--query", "actor:ann", "--since", "7d", "-o", str(tmp_path / "b.zip"))
+    result = run("prove", *asked)
+    assert json.loads(server.last().body) == {"indexes": list(range(1007))}
+    assert server.asked[0].params == {
+        "q": "actor:ann", "since": "7d", "sort": "index", "limit": "1000"
+    }
+    assert "1,007 events proved" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("pages", "why"),
+    [([(range(0), "")], "no event matches"),
+     ([(range(n, n + 1000), f"c{n}") for n in range(0, 11_000, 1000)], "more than 10,000")],
+)
+def test_prove_a_query_refuses_what_no_bundle_holds(
+    run: Cli, server: FakeServer, tmp_path: Path, pages: list[tuple[range, str]], why: str
+) -> None:
+    script_search(server, *pages)
+    result = run("prove", "--query", "x", "-o", str(tmp_path / "b.zip"))
+    assert result.exit_code == 3
+    assert why in result.stderr
+    assert not (tmp_path / "b.zip").exists()
+
+
 @pytest.mark.parametrize("arguments", [(), ("1", "--from", "1", "--to", "2"), ("--from", "1"),
-                                       ("--from", "5", "--to", "2"), ("1", "2", "--tlog-proof")])
+                                       ("--from", "5", "--to", "2"), ("1", "2", "--tlog-proof"),
+                                       ("1", "--query", "x"), ("1", "--since", "7d"),
+                                       ("--query", "x", "--to", "2"),
+                                       ("--query", "x", "--tlog-proof")])
 def test_prove_refuses_unclear_requests(
     run: Cli, server: FakeServer, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:

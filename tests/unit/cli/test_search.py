@@ -5,21 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.unit.cli.conftest import Cli, FakeServer
-
-
-def row(index: int, **more: object) -> dict[str, object]:
-    return {
-        "index": index, "time": "2026-03-03T09:14:07.123456Z",
-        "received": "2026-03-03T09:14:08.000000Z", "action": "payroll.record.delete",
-        "operation": "delete", "outcome": "success", "actor_type": "user", "actor": "jsmith",
-        "actor_name": "Jane Smith", "target_type": "payroll_record", "target": "pr_839",
-        "target_name": "March payslip", "targets": 1, **more,
-    }
-
-
-def page(events: list[dict[str, object]], cursor: str = "", **more: object) -> dict[str, object]:
-    return {"events": events, "cursor": cursor, "tree_size": 1000, "took_ms": 3.5, **more}
+from tests.unit.cli.conftest import Cli, FakeServer, page, row
 
 
 def test_search_asks_with_query_and_bounds(run: Cli, server: FakeServer) -> None:
