@@ -128,6 +128,15 @@ def test_malformed_http_is_refused(server: Server, request_bytes: bytes, status:
     assert status_of(raw(server, request_bytes, "writer")) == status
 
 
+def test_broken_requests_behind_many_others_cost_the_server_nothing(server: Server) -> None:
+    head = b"HEAD / HTTP/1.1\r\nHost: x\r\n"
+    request = (head + b"\r\n") * 300 + head + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n"
+    until = time.monotonic() + 2.5  # the server looks after its connections once a second
+    while time.monotonic() < until:
+        assert raw(server, request).startswith(b"HTTP/1.1 4")
+    assert ready(server)  # and no traceback in its log, see `server`
+
+
 def test_a_request_smuggled_behind_another_is_not_answered_as_its_sender(server: Server) -> None:
     answer = raw(
         server,

@@ -222,7 +222,7 @@ class Core:
                 "execute",
             )
         )
-        for torn in unreported(self.ledger.paths):
+        for torn in unreported(self.ledger.paths, found.size):
             data: dict[str, object] = {"file": torn.file, "index": torn.at}
             await self.own(own_record("event", "indelible.journal.quarantine", data))
             mark_reported(self.ledger.paths, torn)

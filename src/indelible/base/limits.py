@@ -47,6 +47,7 @@ UNSEALED_BYTES: Final = 512 << 20  # the same; three processes hold what is unse
 COMPACT_EVENTS: Final = 524_288  # rows of a compacted column file: 8 whole segments
 COMPACT_SECONDS: Final = 5  # compaction waits until no segment was sealed for so long
 COMPACT_FILES: Final = 64  # small column files, beyond which it waits no longer
+TORN_REPORTS: Final = 16  # torn ends that one start reports; a crash leaves one
 RESERVED_BYTES: Final = 64 << 20  # kept free on disk for the ledger's own records
 
 # --- time

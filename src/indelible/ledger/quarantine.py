@@ -1,5 +1,7 @@
 """Torn ends of journal files: kept aside, cut off, and reported by an event, whatever crashes.
 
+A crash right after the event repeats it.
+
 A file is `NAME.OFFSET.INDEX.torn`: cut off journal file NAME at byte OFFSET, where the event INDEX
 would have begun. Until an event of the log speaks of it, `.unreported` follows (`spec/storage.md`
 section 2).
@@ -12,11 +14,12 @@ import re
 from typing import NamedTuple
 
 from indelible.base.files import fsync_folder, write_durably
+from indelible.base.limits import TORN_REPORTS
 from indelible.ledger.journal import SUFFIX, TornTail
 from indelible.ledger.paths import LedgerPaths
 
 _UNREPORTED = ".unreported"
-_TORN = rf"\d{{20}}-[0-9a-f]{{16}}{SUFFIX}\.\d{{1,12}}\.(?P<index>\d{{1,19}})\.torn"
+_TORN = rf"\d{{20}}-[0-9a-f]{{16}}{re.escape(SUFFIX)}\.\d{{1,12}}\.(?P<index>\d{{1,19}})\.torn"
 _NAME = re.compile(f"(?P<file>{_TORN}){_UNREPORTED}", re.ASCII)
 
 
@@ -45,11 +48,17 @@ def set_aside(paths: LedgerPaths, torn: TornTail) -> None:
         os.close(handle)
 
 
-def unreported(paths: LedgerPaths) -> list[Torn]:
-    """What no event of the log speaks of yet, by index."""
-    names = [_NAME.fullmatch(path.name) for path in paths.quarantine.iterdir()]
+def unreported(paths: LedgerPaths, size: int) -> list[Torn]:
+    """What no event of the log of `size` events speaks of yet, by index; TORN_REPORTS at most.
+
+    Names are anybody's who can write the folder, as torn ends themselves are: neither says more
+    than that bytes are here for which nobody was answered. What cannot be one is left lying.
+    """
+    names = [_NAME.fullmatch(path.name) for path in paths.quarantine.iterdir() if path.is_file()]
     found = [Torn(name["file"], int(name["index"])) for name in names if name is not None]
-    return sorted(found, key=lambda torn: (torn.at, torn.file))
+    fitting = [torn for torn in found
+               if torn.at <= size and not (paths.quarantine / torn.file).is_dir()]
+    return sorted(fitting, key=lambda torn: (torn.at, torn.file))[:TORN_REPORTS]
 
 
 def mark_reported(paths: LedgerPaths, torn: Torn) -> None:

@@ -93,10 +93,10 @@ class LedgerReader:
                     self._salts.popitem(last=False)
             return found
 
-    def one(self, index: int, *, alone: bool = True) -> Stored:
+    def one(self, index: int, *, alone: bool = False) -> Stored:
         """Body and salt of one event; raises `NotFound` beyond what is durable.
 
-        `alone`: none of its frame is read with it, so the frame is not kept.
+        `alone`: nobody asks for another of its frame, so the frame is not kept.
         """
         if index < self.sealed_end:
             evidence = self.evidence(self.segment_of(index))
@@ -113,11 +113,13 @@ class LedgerReader:
     def many(self, indexes: Iterable[int]) -> list[Stored]:
         """Several events, in the order asked for."""
         wanted = list(indexes)
-        alone = _alone(wanted)
-        fresh = self._from_journal(sorted(i for i in set(wanted) if i >= self.sealed_end))
-        return [
-            fresh.get(index) or self.one(index, alone=index in alone) for index in wanted
-        ]
+        each = dict.fromkeys(wanted)
+        alone = _alone(sorted(each))
+        found = self._from_journal(sorted(i for i in each if i >= self.sealed_end))
+        for index in each:
+            if index not in found:
+                found[index] = self.one(index, alone=index in alone)
+        return [found[index] for index in wanted]
 
     def _from_journal(self, indexes: list[int]) -> dict[int, Stored]:
         """Unsealed events by ascending index, each journal file opened once."""
@@ -250,11 +252,10 @@ class LedgerReader:
 
 
 def _alone(indexes: list[int]) -> set[int]:
-    """Those that are a frame's length and more from the next."""
-    ends = (-FRAME_EVENTS, max(indexes, default=0) + FRAME_EVENTS)
-    ordered = [ends[0], *sorted(set(indexes)), ends[1]]
+    """Those of ascending indexes that are a frame's length and more from the next."""
+    around = [-FRAME_EVENTS, *indexes, max(indexes, default=0) + FRAME_EVENTS]
     return {
-        index for before, index, after in zip(ordered, ordered[1:], ordered[2:], strict=False)
+        index for before, index, after in zip(around, around[1:], around[2:], strict=False)
         if index - before >= FRAME_EVENTS <= after - index
     }
 

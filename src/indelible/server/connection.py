@@ -3,8 +3,8 @@
 uvicorn waits for ever for a head that does not end; here it ends after REQUEST_SECONDS, HEAD_BYTES
 or HEADERS. It takes what follows a chunked body (trailers) for headers, without a bound; here that
 is read over, within HEAD_BYTES. It keeps an answer that nobody takes for ever; here
-`hang_up_on_the_silent` drops it. It sends the head of an answer and its body apart; here they go
-together (`HeadWithBody`).
+`hang_up_on_the_silent` drops it. It sends the head of an answer and its body apart; here an
+application may join them (`HeadWithBody`): it finds `hold` in the scope as HOLD.
 
 What a client certificate says of its holder stands in the scope as the TLS extension of ASGI gives
 it: `extensions.tls.client_cert_name`, an RFC 4514 name.
@@ -31,49 +31,44 @@ from indelible.base.limits import (
 )
 from indelible.server.errors import HeadTooLarge, error_body
 
+HOLD = "indelible.hold"
 _PHRASES = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
 
 
 class HeadWithBody:
-    """A transport that sends an answer's head with its body: one system call, where uvicorn makes
+    """A transport that can send the head of an answer with its body: one system call instead of
     two (measured: 115 us of processor time for a single event, 99 us so).
 
-    A head that no body follows in the same turn of the loop goes alone, so no stream waits.
+    Whoever calls `hold` sends a head at once, and its body right behind, without waiting between.
+    Behind the end nothing is sent: an answer that comes too late for a refused client is dropped.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
-        self._head: bytes | None = None
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._holding = self._ended = False
+        self._head = b""
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._transport, name)
 
+    def hold(self) -> None:
+        """What is written next leaves with what is written after it."""
+        self._holding = True
+
     def write(self, data: bytes) -> None:
-        """Send `data` after what is held; a head is held."""
-        head = self._head
-        if head is not None:
-            self._head = None
-            self._transport.writelines((head, data))
-        elif data.startswith(b"HTTP/"):
-            self._head = data
-            self._loop.call_soon(self._alone)
-        else:
+        """Send `data`, behind what is held."""
+        if self._holding:
+            self._holding, self._head = False, data
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
+        if not self._ended:
             self._transport.write(data)
 
-    def _alone(self) -> None:
-        head, self._head = self._head, None
-        if head is not None and not self._transport.is_closing():
-            self._transport.write(head)
-
     def write_eof(self) -> None:
-        """Send what is held, and then the end."""
-        self._alone()
+        """Send the end."""
+        self._ended = True
         self._transport.write_eof()
-
-    def close(self) -> None:
-        """Send what is held, and close."""
-        self._alone()
-        self._transport.close()
 
 
 class Connection(HttpToolsProtocol):
@@ -89,7 +84,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a first request."""
         super().connection_made(transport)
-        self.transport = HeadWithBody(transport, self.loop)  # type: ignore[assignment]
+        self.transport = self._joined = HeadWithBody(transport)  # type: ignore[assignment]
         self._head_until = monotonic() + REQUEST_SECONDS
         secured = transport.get_extra_info("ssl_object")
         certificate = secured.getpeercert(True) if secured is not None else None
@@ -112,6 +107,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
+        self.scope[HOLD] = self._joined.hold  # type: ignore[literal-required]
         if self._head_until is None:
             self._head_until = monotonic() + REQUEST_SECONDS
         if self._tls is not None:
@@ -141,8 +137,12 @@ class Connection(HttpToolsProtocol):
         self._refuse(self._wrong or BadRequest("what came is not a well-formed HTTP request"))
 
     def _refuse(self, error: IndelibleError) -> None:
-        """Answer, read no further, and close once the answer can have arrived."""
+        """Answer, read no further, and close once the answer can have arrived.
+
+        What came before and has not begun yet is not begun: nobody would hear of it.
+        """
         self._wrong = error
+        self.pipeline.clear()
         self._head_until = self._head_until or monotonic()
         body = error_body(error)
         head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"

@@ -17,6 +17,7 @@ from indelible.ingest.parsed import Parsed, Rejected
 from indelible.ingest.parsers.native import parse_native
 from indelible.server.binding import bind, check_key, keyed
 from indelible.server.bodies import read_body, unpack
+from indelible.server.connection import HOLD
 from indelible.server.context import Context
 from indelible.server.credentials import peer_of
 from indelible.server.door import (
@@ -64,6 +65,8 @@ class PostEvents:
         self._context.metrics.answered(PATH, status, monotonic() - began)
         length = (b"content-length", b"%d" % len(body))
         headers = [*self._headers, length, *extra]
+        if (hold := scope.get(HOLD)) is not None:
+            hold()
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -62,7 +62,7 @@ def test_a_torn_end_is_reported_once_also_after_a_crash_before_the_report(tmp_pa
     crashed = kept.bare()  # it sets the torn end aside and is gone before it could say so
     size = crashed.tree.size
     crashed.close()
-    assert [torn.at for torn in unreported(kept.place.paths)] == [size]
+    assert [torn.at for torn in unreported(kept.place.paths, size)] == [size]
 
     async def life(ledger: LocalLedger) -> None:
         return None
@@ -72,7 +72,26 @@ def test_a_torn_end_is_reported_once_also_after_a_crash_before_the_report(tmp_pa
         reports = [body for body in bodies(kept.data) if b"indelible.journal.quarantine" in body]
         assert len(reports) == 1
         assert b'"index":%d' % size in reports[0]
-        assert unreported(kept.place.paths) == []
+        assert unreported(kept.place.paths, size) == []
     (file,) = kept.place.paths.quarantine.iterdir()
     assert file.name.encode() in reports[0]
     assert file.read_bytes() == b"\0\0\1\0torn"
+
+
+def test_only_what_can_be_a_torn_end_is_reported(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "house").filled()
+    folder = kept.place.paths.quarantine
+    begin = "00000000000000000005-aaaaaaaaaaaaaaaa.journal"
+    for name in (f"{begin}.1.9999999999999999999.torn", f"{begin}.1.5.torn", "x.1.5.torn"):
+        (folder / f"{name}.unreported").write_bytes(b"")
+    (folder / f"{begin}.1.5.torn").mkdir()  # nothing can take this name
+    for number in range(20):
+        (folder / f"{begin}.2.{number}.torn.unreported").write_bytes(b"")
+
+    async def life(ledger: LocalLedger) -> None:
+        return None
+
+    kept.run(life)
+    reports = [body for body in bodies(kept.data) if b"indelible.journal.quarantine" in body]
+    assert len(reports) == 16
+    assert all(b".journal.2." in body for body in reports)
