@@ -65,10 +65,23 @@ class HeadWithBody:
         if not self._ended:
             self._transport.write(data)
 
+    def _flush(self) -> None:
+        head, self._head, self._holding = self._head, b"", False
+        if head:
+            self._transport.write(head)
+
     def write_eof(self) -> None:
-        """Send the end."""
+        """Send what is held, and then the end."""
+        self._flush()
         self._ended = True
         self._transport.write_eof()
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        try:
+            self._flush()
+        finally:
+            self._transport.close()
 
 
 class Connection(HttpToolsProtocol):

@@ -33,6 +33,8 @@ class Wire:
         (["hold", HEAD, b""], [HEAD]),
         ([HEAD, "hold", HEAD, b"ok", "close"], [HEAD, HEAD + b"ok", b"<close>"]),
         ([HEAD, b"ok"], [HEAD, b"ok"]),
+        (["hold", HEAD, "write_eof", b"late"], [HEAD, b"<eof>"]),
+        (["hold", HEAD, "close"], [HEAD, b"<close>"]),
         ([HEAD, b"ok", "write_eof", HEAD, b"late", "close"], [HEAD, b"ok", b"<eof>", b"<close>"]),
         (["write_eof", "hold", HEAD, b"late", "close"], [b"<eof>", b"<close>"]),
     ],
