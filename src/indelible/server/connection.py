@@ -13,6 +13,7 @@ it: `extensions.tls.client_cert_name`, an RFC 4514 name.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 from cryptography.x509 import load_der_x509_certificate
@@ -67,7 +68,7 @@ class HeadWithBody:
 
     def _flush(self) -> None:
         head, self._head, self._holding = self._head, b"", False
-        if head:
+        if head and not self._ended:
             self._transport.write(head)
 
     def write_eof(self) -> None:
@@ -78,10 +79,9 @@ class HeadWithBody:
 
     def close(self) -> None:
         """Send what is held, and close."""
-        try:
+        with contextlib.suppress(RuntimeError):  # a transport that is gone takes nothing more
             self._flush()
-        finally:
-            self._transport.close()
+        self._transport.close()
 
 
 class Connection(HttpToolsProtocol):

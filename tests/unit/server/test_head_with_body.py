@@ -35,6 +35,7 @@ class Wire:
         ([HEAD, b"ok"], [HEAD, b"ok"]),
         (["hold", HEAD, "write_eof", b"late"], [HEAD, b"<eof>"]),
         (["hold", HEAD, "close"], [HEAD, b"<close>"]),
+        (["write_eof", "hold", HEAD, "close"], [b"<eof>", b"<close>"]),
         ([HEAD, b"ok", "write_eof", HEAD, b"late", "close"], [HEAD, b"ok", b"<eof>", b"<close>"]),
         (["write_eof", "hold", HEAD, b"late", "close"], [b"<eof>", b"<close>"]),
     ],
