@@ -32,7 +32,7 @@ from indelible.base.limits import (
 )
 from indelible.server.errors import HeadTooLarge, error_body
 
-HOLD = "indelible.hold"
+HOLD = "connection.hold"
 _PHRASES = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
 
 
