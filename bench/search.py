@@ -177,7 +177,7 @@ def main() -> None:
                 report.add(f"{name}, during ingest", busy, "s", at_most=limit, note=note)
     finally:
         ledger.stop()
-    report.add("yardstick: zstd -dc | grep", grep_yardstick(packed, WORDS[0]), "s")
+    report.add("yardstick: zstd -dc and grep", grep_yardstick(packed, WORDS[0]), "s")
     report.finish(args.out)
 
 
