@@ -290,7 +290,8 @@ class _Copy:
             if not standing.holds(self.head.size, self.head.root):
                 raise Damaged("what was copied does not have the root that was signed")
             if self._to.meta.is_file():
-                here = list(registered_in(standing.reader, sealed, standing.size))
+                first = min(sealed, self.head.size)  # what is sealed is copied, signed or not yet
+                here = list(registered_in(standing.reader, first, standing.size))
                 self._settle_sources(here, beyond)
         finally:
             standing.close()

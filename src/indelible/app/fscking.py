@@ -51,7 +51,9 @@ class FolderFsck:
             return problems.report()
         top = self._checkpoints(keyring)
         self._vkeys(keyring)
-        ledger = LedgerFsck(self._paths, self._origin, keyring, problems)
+        ledger = LedgerFsck(
+            self._paths, self._origin, keyring, problems, backup=self._place.is_backup
+        )
         ledger.run(top, advance)
         derived = DerivedFsck(self._paths, self._origin, keyring, problems)
         self._guarded("ids", lambda: derived.ids(ledger.rows))

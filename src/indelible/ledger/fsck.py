@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from indelible.base.errors import EXIT_DAMAGED, EXIT_OK
+from indelible.base.errors import EXIT_DAMAGED, EXIT_OK, KeyMissing
 from indelible.base.files import TEMPORARY
 from indelible.base.limits import FILE_CHUNK_BYTES, TILE_EVENTS
 from indelible.ledger.bodies import Bodies, BodyCheck
@@ -129,11 +129,16 @@ def database(problems: Problems, area: str, path: Path, remedy: str) -> bool:
 
 
 class LedgerFsck:
-    """Checks the files of one ledger against each other."""
+    """Checks the files of one ledger against each other.
+
+    A `backup` may lack keys of column files: the ledger that it is of has compacted them since.
+    """
 
     def __init__(
-        self, paths: LedgerPaths, origin: str, keyring: Keyring, problems: Problems
+        self, paths: LedgerPaths, origin: str, keyring: Keyring, problems: Problems, *,
+        backup: bool = False,
     ) -> None:
+        self._backup = backup
         self._paths, self._origin, self._keyring = paths, origin, keyring
         self.problems = problems
         self.rows: list[SegmentRow] = []
@@ -270,6 +275,12 @@ class LedgerFsck:
         try:
             key_of(self._keyring, row.key)
         except BROKEN as error:
+            if self._backup and isinstance(error, KeyMissing):
+                self.problems.notes.append(
+                    f"columns/{row.file}: the ledger compacted it since, and its key went;"
+                    " a restore makes it again from evidence"
+                )
+                return
             text, last = describe(error, row.file), row.end - 1
             self.problems.add("keyring", row.file, text, KEYS, row.first, last)
 

@@ -16,17 +16,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from indelible.app import backing
+from indelible.app import backing, fsck_folder
 from indelible.app.local import LocalLedger
 from indelible.app.place import Place
 from indelible.base.errors import BadRequest, Damaged, DiskFull, IndelibleError, KeyMissing
 from indelible.ledger.journal import JournalReader, journal_files
 from indelible.ledger.publish import Publisher
 from indelible.ledger.rekey import BACKUP
+from indelible.ledger.seal import file_id_of
 from indelible.ledger.standing import Standing
 from indelible.proof.checkpoint import parse_head
 from indelible.proof.note import parse
-from indelible.store.keyring import Keyring, recover_master
+from indelible.store.keyring import COLUMNS, Keyring, recover_master
+from indelible.store.manifest import Manifest
 from indelible.store.meta import Meta
 from support.kept import ORIGIN, Kept, post, verdict
 
@@ -412,3 +414,35 @@ def test_status_says_how_far_a_backup_and_a_seal_are(
     assert backups == sorted(backups)
     assert 0 < backups[0][0] < backups[-1][0] <= backups[-1][1]
     assert [done == total > 0 for name, done, total in seen if name == "seal"] == [True]
+
+
+def test_a_source_sealed_before_its_checkpoint_stays_in_the_backup(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "house")
+
+    async def life(ledger: LocalLedger) -> None:
+        before = ledger.core.publisher.size
+        await post(ledger, 0, 40)
+        await ledger.rooms.seal()
+        assert ledger.core.publisher.size == before, "the checkpoint is behind what is sealed"
+        await ledger.rooms.backup(tmp_path / "copy", None)
+
+    kept.run(life)
+    assert fsck_folder(tmp_path / "copy", columns=True).problems == []
+
+
+def test_an_old_backup_lacks_keys_of_columns_that_were_compacted(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "house").filled()
+    copy = tmp_path / "copy"
+
+    async def life(ledger: LocalLedger) -> None:
+        await ledger.rooms.backup(copy, None)
+
+    kept.run(life)
+    keyring = kept.place.keyring()
+    for row in Manifest(Place.at(copy).paths.manifest, read_only=True).columns():
+        keyring.destroy(COLUMNS, [file_id_of(row.file)])
+    keyring.close()
+    checked = fsck_folder(copy, columns=False)
+    assert (checked.exit, checked.problems) == (0, [])
+    assert sum("a restore makes it again" in line for line in checked.lines) == 2
+    assert fsck_folder(kept.data, columns=False).exit == 4, "the ledger itself needs its keys"
