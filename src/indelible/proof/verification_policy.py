@@ -57,7 +57,7 @@ def parse_verification_policy(text: str) -> VerificationPolicy:
     accept = document.get("accept", {})
     witness_keys = _keys(witnesses, "witnesses")
     quorum = witnesses.get("quorum", len(witness_keys) and 1)
-    if not isinstance(quorum, int) or not 0 <= quorum <= len(witness_keys):
+    if type(quorum) is not int or not 0 <= quorum <= len(witness_keys):
         raise BadVerificationPolicy("witnesses.quorum is not a number of the keys", field="quorum")
     if not all(isinstance(value, bool) for value in accept.values()):
         raise BadVerificationPolicy("the members of [accept] are true or false", field="accept")
@@ -85,7 +85,11 @@ def _age(section: dict[str, object]) -> int | None:
     text = section.get("max_age")
     if text is None:
         return None
+    if not isinstance(text, str) or text[-1:] not in ("s", "m", "h", "d"):
+        raise BadVerificationPolicy(
+            f"max_age: {text!r} is not an age in s, m, h or d", field="max_age"
+        )
     try:
-        return parse_duration(str(text)) // MICROS
+        return parse_duration(text) // MICROS
     except IndelibleError as error:
         raise BadVerificationPolicy(f"max_age: {error.message}", field="max_age") from error

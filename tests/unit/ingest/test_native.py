@@ -247,3 +247,10 @@ def test_a_member_that_stands_twice_is_always_noticed(
         with pytest.raises(InvalidEvent) as caught:
             parse_event(twice.encode(), 1)
         assert (caught.value.code, caught.value.field) == ("duplicate_key", name)
+
+
+@pytest.mark.parametrize("line", [b"\x0b", b"\x0c", b"\x1c", b"\xc2\xa0"])
+def test_a_line_of_what_is_no_white_space_in_json_is_refused(line: bytes) -> None:
+    accepted, refused = parse_native(b"\n" + line + b"\n \t\r\n")
+    assert not accepted
+    assert [one.line for one in refused] == [2]

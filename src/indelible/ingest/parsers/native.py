@@ -175,7 +175,7 @@ def _parse_lines(body: bytes, key: str) -> tuple[list[Parsed], list[Rejected]]:
         try:
             accepted.append(parse_event(line, number, f"{key}/{number}" if key else ""))
         except InvalidEvent as error:
-            if not line or line.isspace():
+            if not line.strip(_WHITE):
                 continue
             if error.code in ("bad_json", "byte_order_mark") and number < len(lines):
                 spread = spread or _Spread(body, lines)
@@ -189,7 +189,7 @@ def _parse_lines(body: bytes, key: str) -> tuple[list[Parsed], list[Rejected]]:
 
 def _bounded(body: bytes, lines: list[bytes]) -> list[bytes]:
     """`lines`, unless they hold more events than a request may."""
-    full = sum(1 for line in lines if line and not line.isspace())
+    full = sum(1 for line in lines if line.strip(_WHITE))
     begun = sum(1 for line in lines if line.startswith(b"{"))
     if min(full, begun) > limits.REQUEST_EVENTS:
         raise TooLarge(f"more than {limits.REQUEST_EVENTS} events in one request")
