@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from indelible.base.unseen import UNSEEN, code_units
 from indelible.proof.errors import ProofError
 
 _STYLE: Final = (
@@ -31,10 +32,7 @@ _HEAD: Final = (
 )
 _TAIL: Final = b"</table></body></html>\n"
 
-_UNSAFE: Final = re.compile(
-    "[&<>\"'\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
+_UNSAFE: Final = re.compile(f"[&<>\"'{UNSEEN}]")
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 
@@ -45,14 +43,7 @@ def escape(text: str) -> str:
 
 def _replace(match: re.Match[str]) -> str:
     character = match[0]
-    return _ENTITIES.get(character) or _units(ord(character))
-
-
-def _units(code: int) -> str:
-    """`\\uXXXX` for each UTF-16 code unit of a character."""
-    if code < 0x10000:
-        return f"\\u{code:04x}"
-    return f"\\u{0xD800 + (code - 0x10000 >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+    return _ENTITIES.get(character) or code_units(character)
 
 
 def render(
