@@ -7,6 +7,7 @@ difference is what the disk costs.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ def prepare(folder: Path, seed: int, count: int) -> None:
         lines = events(BENCH, seed, count, wall_us(), HOUR_US)
         while some := list(islice(lines, 10_000)):
             file.write(b"\n".join(some) + b"\n")
+    os.sync()  # else its pages go to the disk while the ledger is measured
 
 
 def measure(work: Path, name: str, seed: int, args: argparse.Namespace, preload: str) -> tuple[

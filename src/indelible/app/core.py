@@ -93,6 +93,7 @@ class Core:
         self.prover = Prover(ledger.origin, ledger.tree, ledger.reader, ledger.publisher)
         self.threads = ThreadPoolExecutor(ROOM_THREADS, "rooms")
         self._publishing_thread = ThreadPoolExecutor(1, "publish")  # no reader delays a checkpoint
+        self._dropping_thread = ThreadPoolExecutor(1, "drop")  # of journals that are sealed
         self.started_us = wall_us()
         self.damage = [finding.text for finding in findings(self.meta)]
         self._sources = {
@@ -343,15 +344,11 @@ class Core:
         ledger.tree.drop_below(ledger.reader.sealed_end)
         ledger.writer.seen.reload()
         ledger.writer.seen.forget_below(min(end, ledger.writer.seen.sealed_end))
-        keep = ledger.writer.where().file or None
-
-        def drop() -> None:
-            drop_sealed_journals(
-                ledger.paths, ledger.origin, ledger.keyring, ledger.reader.sealed_end, keep
-            )
-            ledger.writer.spare()
-
-        await self.sequencer.call(drop)
+        await asyncio.get_running_loop().run_in_executor(
+            self._dropping_thread, drop_sealed_journals, ledger.paths, ledger.origin,
+            ledger.keyring, ledger.reader.sealed_end, ledger.writer.writing_from,
+        )
+        await self.sequencer.call(ledger.writer.spare)
 
     async def watch_clock(self) -> None:
         """Report steps of the wall clock; a forward step over a day holds writing."""
@@ -396,6 +393,7 @@ class Core:
         """Close files and give the folder back."""
         self.threads.shutdown(wait=True)
         self._publishing_thread.shutdown(wait=True)
+        self._dropping_thread.shutdown(wait=True)
         self.meta.close()
         self.ledger.close()
 

@@ -160,6 +160,13 @@ class Damaged(IndelibleError):
     remedy = "Run `indelible verify --data DIR` and `indelible fsck --data DIR`; change nothing."
 
 
+class ColumnsDamaged(Damaged):
+    """Column files are not as written, of another version, or contradict evidence."""
+
+    code = "columns_unreadable"
+    remedy = "Run `indelible fsck --columns`, then `indelible reindex`: evidence makes them again."
+
+
 class KeyMissing(Damaged):
     """A key that the data need is not in the keyring."""
 

@@ -222,9 +222,7 @@ class Ledger:
 
     def _drop_sealed_journals(self) -> None:
         """Journal files that a crash left behind their segment go now, with their data keys."""
-        drop_sealed_journals(
-            self.paths, self.origin, self.keyring, self.reader.sealed_end, keep=None
-        )
+        drop_sealed_journals(self.paths, self.origin, self.keyring, self.reader.sealed_end)
 
     def idle_us(self) -> int:
         """How long ago the last event was received."""
@@ -243,10 +241,12 @@ class Ledger:
 
 
 def drop_sealed_journals(
-    paths: LedgerPaths, origin: str, keyring: Keyring, sealed_end: int, keep: str | None
+    paths: LedgerPaths, origin: str, keyring: Keyring, sealed_end: int, before: int | None = None
 ) -> list[str]:
-    """Remove journal files wholly below `sealed_end` (not `keep`); their data keys go too.
+    """Remove journal files wholly below `sealed_end`; their data keys go too.
 
+    Beside a writer only files that begin `before` its own: one that it makes meanwhile is empty at
+    first, and looks as sealed as any. Reads the files whole, so not on the journal's thread.
     The file goes first, durably; a crash before the key is destroyed leaves a key without a file.
     Salt keys stay: evidence needs them. The key goes only when a record opened under it, and with
     the end that the records give: names and an empty file's header are anybody's who can write
@@ -256,7 +256,7 @@ def drop_sealed_journals(
     files = journal_files(paths.journal)
     for position, path in enumerate(files):
         beyond = position + 1 < len(files) and first_of(files[position + 1]) > sealed_end
-        if path.name == keep or beyond:
+        if beyond or (before is not None and first_of(path) >= before):
             continue
         journal = JournalReader(path, origin, keyring)
         try:

@@ -218,6 +218,12 @@ class Writer:
             self._journal.close()
             self._journal = None
 
+    @property
+    def writing_from(self) -> int:
+        """Nothing is appended any more to journal files that begin below this index."""
+        journal = self._journal
+        return self.size if journal is None else journal.first
+
     def where(self, size: int | None = None) -> Durable:
         """How far a follower may read now."""
         size = self.size if size is None else size

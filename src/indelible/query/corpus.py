@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from indelible.base.errors import Damaged
+from indelible.base.errors import ColumnsDamaged
 from indelible.base.limits import CORPUS_TRIES
 from indelible.store.column_file import ColumnFile
 
@@ -50,7 +50,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 def look(corpus: Corpus) -> View:
     """Files, tail and size that fit each other, even while a seal moves the line between them.
 
-    Raises `Damaged` when some index is in neither: an answer must not silently leave events out.
+    Raises `ColumnsDamaged` when some index is in neither: an answer must not silently lack events.
     """
     for _ in range(CORPUS_TRIES):
         size = corpus.size
@@ -64,10 +64,9 @@ def look(corpus: Corpus) -> View:
             whole = sealed >= size
         if whole and _joined(files):
             return View(size=max(size, sealed), sealed=sealed, files=files, tail=tail)
-    raise Damaged(
+    raise ColumnsDamaged(
         f"the columns do not cover the log: files end at {sealed}, the log has {size} entries",
         code="columns_incomplete",
-        remedy="Run `indelible fsck --columns`, then `indelible reindex`.",
     )
 
 

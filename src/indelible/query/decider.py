@@ -19,7 +19,7 @@ import pyarrow as pa
 from duckdb.func import FunctionNullHandling, PythonUDFType
 from msgspec import Raw
 
-from indelible.base.errors import Damaged
+from indelible.base.errors import ColumnsDamaged
 from indelible.event.evaluate import Decision, compiled, values_of
 from indelible.event.model import Change, StoredEvent, StoredSource, read_body
 from indelible.event.predicate import Op, Predicate, Term
@@ -120,7 +120,9 @@ class DeciderTable:
         bodies = dict(self._bodies(sorted(indexes)))
         for index in indexes:
             if index not in bodies:
-                raise Damaged(f"event {index} stands in the columns but evidence has no body")
+                raise ColumnsDamaged(
+                    f"event {index} stands in the columns but evidence has no body"
+                )
             yield index, read_body(bodies[index])
 
     def _value_of_body(self, indexes: list[int], number: int) -> pa.Array:

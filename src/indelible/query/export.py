@@ -21,7 +21,7 @@ from indelible.query.model import ExportRequest, Row
 from indelible.query.run import QueryEngine, row_of
 from indelible.query.session import Session
 from indelible.query.sql_parts import Sql
-from indelible.store.columns import HASHED, ColumnBuilder
+from indelible.store.columns import HASHED, TARGET_HASH, ColumnBuilder
 
 Found = tuple[int, StoredEvent, bytes]
 
@@ -148,7 +148,7 @@ def _parquet(batches: Iterator[list[Found]]) -> Iterator[bytes]:
 def _table(found: list[Found]) -> pa.Table:
     builder = ColumnBuilder()
     builder.extend((index, body) for index, _, body in found)
-    table = builder.build().append_column(
+    table = builder.build().drop_columns([TARGET_HASH]).append_column(
         "body", pa.array([body.decode() for _, _, body in found], pa.string())
     )
     for name, hashed in HASHED.items():

@@ -156,7 +156,18 @@ def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
     A side excludes the earlier ones only for rows that it matches. A text is not split: to exclude
     reads the other columns after all, three times as much work as one look at all of them.
     """
-    split, kept = _split(predicate, deciders, texts=False)
+    return _apart(*_split(predicate, deciders, texts=False))
+
+
+def candidates(predicate: Predicate, deciders: Deciders) -> list[Sql]:
+    """As `branches`, but a needle on targets finds whatever has its hash: the bodies decide.
+
+    Spares decoding the ids of a whole row group for each event that is found.
+    """
+    return _apart(*_split(predicate, deciders, texts=False, loosely=True))
+
+
+def _apart(split: list[Sql], kept: Sql) -> list[Sql]:
     found = [joined("AND", [split[0], kept])]
     for number in range(1, len(split)):
         only = guarded(split[number], negated(joined("OR", split[:number])))
@@ -164,11 +175,14 @@ def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
     return found
 
 
-def _split(predicate: Predicate, deciders: Deciders, *, texts: bool) -> tuple[list[Sql], Sql]:
+def _split(
+    predicate: Predicate, deciders: Deciders, *, texts: bool, loosely: bool = False
+) -> tuple[list[Sql], Sql]:
     """The sides of the condition that is worth splitting, and everything else that must hold."""
     parts = list(conjuncts(predicate))
     split = [
-        [] if isinstance(part, Text) and not texts else _sides(part, deciders) for part in parts
+        [] if isinstance(part, Text) and not texts else _sides(part, deciders, loosely)
+        for part in parts
     ]
     position = _best(parts, split)
     if position is None:
@@ -204,12 +218,14 @@ def _is_needle(part: Predicate) -> TypeGuard[Term]:
     )
 
 
-def _sides(part: Predicate, deciders: Deciders) -> list[Sql]:
+def _sides(part: Predicate, deciders: Deciders, loosely: bool) -> list[Sql]:
     if _is_needle(part):
-        return target_conditions(part) if part.field == "target" else [condition(part, deciders)]
+        if part.field == "target":
+            return target_conditions(part, loosely=loosely)
+        return [condition(part, deciders)]
     if isinstance(part, Text) and part.value:
         return sides_of_text(part.value, deciders)
     children = part.children if isinstance(part, AnyOf) else ()
     if len(children) > SPLIT_TERMS or not all(map(_is_needle, children)):
         return []
-    return [side for child in children for side in _sides(child, deciders)]
+    return [side for child in children for side in _sides(child, deciders, loosely)]

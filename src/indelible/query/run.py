@@ -26,7 +26,7 @@ from indelible.query.corpus import Corpus
 from indelible.query.cursor import Position, digest_of, encode_cursor, resume
 from indelible.query.model import Paged, Row, SearchPage, SearchRequest, Selection, Value
 from indelible.query.plan import waves
-from indelible.query.session import Reader, Session
+from indelible.query.session import Contradicted, Reader, Session
 from indelible.query.sql_parts import Sql
 
 Keep = Callable[[StoredEvent], bool]
@@ -132,32 +132,45 @@ def _page(
     after: tuple[int, int] | None,
     keep: Keep,
 ) -> tuple[list[Found], tuple[int, int] | None]:
-    """Up to `limit` events after `after`, and where the page ended if there is more."""
+    """Up to `limit` events after `after`, and where the page ended if there is more.
+
+    Asks for candidates until a body turns one down, and exactly from there on: many ids with one
+    hash, made on purpose, cost no more than a page.
+    """
     found: list[Found] = []
     held = 0
+    exact = False
     while True:
         wanted = limit - len(found)
-        keys = find(session, sort, descending, wanted + 1, after)
+        keys = find(session, sort, descending, wanted + 1, after, exact=exact)
         shown = keys[:wanted]
-        for place, one in enumerate(session.events([index for _, index in shown])):
-            if keep(one[1]):
-                found.append(one)
-                held += len(one[2])
-            if held >= PAGE_BYTES and place + 1 < len(keys):
-                return found, shown[place]
+        try:
+            for place, one in enumerate(session.events([index for _, index in shown])):
+                after = shown[place]
+                if keep(one[1]):
+                    found.append(one)
+                    held += len(one[2])
+                if held >= PAGE_BYTES and place + 1 < len(keys):
+                    return found, after
+        except Contradicted:
+            if exact:
+                raise
+            exact = True
+            continue
         if len(keys) <= wanted:
             return found, None
-        after = shown[-1]
         if len(found) == limit:
             return found, after
 
 
 def find(
-    session: Session, sort: str, descending: bool, count: int, after: tuple[int, int] | None
+    session: Session, sort: str, descending: bool, count: int, after: tuple[int, int] | None,
+    *, exact: bool = True,
 ) -> list[tuple[int, int]]:
     """The first `count` (time, index) of the session in the order, strictly after `after`.
 
     Reads files wave by wave (`plan.waves`) and stops when no later file can hold a better row.
+    Not `exact`: candidates, among which may be events that their bodies turn down.
     """
     way = "DESC" if descending else "ASC"
     order = f'time {way}, "index" {way}' if sort == "time" else f'"index" {way}'
@@ -166,7 +179,8 @@ def find(
     place = 0 if sort == "time" else 1
     for number, wave in enumerate(waves(session.files, sort, descending, session.needles)):
         first = session.first(
-            order, count, wave.files, with_tail=number == 0, extra=extra, part=wave.part
+            order, count, wave.files, with_tail=number == 0, extra=extra, part=wave.part,
+            exact=exact,
         )
         rows = session.fetch(first)
         found = {(int(str(time)), int(str(index))) for time, index in rows}

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from indelible.base.clock import monotonic
-from indelible.base.errors import BadRequest, Damaged, IndelibleError, QueryError
+from indelible.base.errors import BadRequest, ColumnsDamaged, IndelibleError, QueryError
 from indelible.base.limits import (
     FIRST_READ_EVENTS,
     FRAME_EVENTS,
@@ -31,6 +31,7 @@ from indelible.query.decider import DeciderTable, QueryDeciders
 from indelible.query.model import Selection
 from indelible.query.plan import (
     branches,
+    candidates,
     names_needles,
     pruned,
     sides,
@@ -52,7 +53,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 Split = Callable[[Predicate, Deciders], list[Sql]]
-"""`plan.sides` or `plan.branches`: conditions that together mean a predicate."""
+"""Of `plan`: `sides`, `branches` or `candidates`, conditions that together mean a predicate."""
 
 GONE: ContextVar[Callable[[], bool]] = ContextVar("GONE", default=lambda: False)
 """Says whether whoever asked has hung up; set by the caller's thread, looked at now and then."""
@@ -127,21 +128,22 @@ class Session:
 
     def first(
         self, order: str, count: int, files: Sequence[ColumnFile], *, with_tail: bool,
-        extra: Sql | None, part: Sql | None,
+        extra: Sql | None, part: Sql | None, exact: bool,
     ) -> Sql:
         """A SELECT of (time, index) that has the first `count` in the order, in no order.
 
         A row may come several times and be followed by others: each side of a text gives its own
         first ones. Needles find few rows: to order those at once spares reading times for each
         side. `part`: only this part of the files; `extra`: one more condition, which holds for the
-        tail as well.
+        tail as well. Not `exact`: `plan.candidates`.
         """
         more = () if extra is None else (extra,)
         of_files = more if part is None else (*more, part)
         columns, end = Sql('time, "index"'), f" ORDER BY {order} LIMIT {count:d}"
         if not self.needles:
             return self._from(sides, columns, files, with_tail, of_files, more, end)
-        found = self._from(branches, columns, files, with_tail, of_files, more)
+        split = branches if exact else candidates
+        found = self._from(split, columns, files, with_tail, of_files, more)
         return Sql(f"SELECT {columns.text} FROM ({found.text}){end}", found.values)
 
     def _from(
@@ -177,8 +179,8 @@ class Session:
         return _select(columns, Sql("read_parquet(?, hive_partitioning=false)", (names,)), where)
 
     def fetch(self, query: Sql) -> list[tuple[object, ...]]:
-        """Run it. Raises `QueryError` when it takes too long or too much memory, `Damaged` when a
-        column file is not as it was written."""
+        """Run it. Raises `QueryError` when it takes too long or too much memory, `ColumnsDamaged`
+        when a column file is not as it was written."""
         self.check()
         try:
             return self._cursor.execute(query.text, list(query.values)).fetchall()
@@ -196,16 +198,14 @@ class Session:
         failure = self._deciders.failure() or self._reader.pieces.failure()
         if isinstance(failure, IndelibleError):
             return failure
-        return Damaged(
-            f"the columns cannot be read: {failure or error}", code="columns_unreadable",
-            remedy="Run `indelible fsck --columns`, then `indelible reindex`.",
-        )
+        return ColumnsDamaged(f"the columns cannot be read: {failure or error}")
 
     def events(self, indexes: Sequence[int]) -> Iterator[tuple[int, StoredEvent, bytes]]:
         """Bodies from evidence, in the order asked, each checked against the whole selection.
 
         So a lie in the columns can hide an event but never show one outside the caller's scope.
-        Fetches about READ_BYTES at a time. Raises `Damaged` when columns and evidence disagree.
+        Fetches about READ_BYTES at a time. Raises `Contradicted` when columns and evidence do not
+        agree.
         """
         at, width = 0, FIRST_READ_EVENTS
         while at < len(indexes):
@@ -221,12 +221,17 @@ class Session:
     def _confirmed(self, index: int, body: bytes | None) -> tuple[int, StoredEvent, bytes]:
         event = None if body is None else read_body(body)
         if body is None or event is None or not self._matches(index, event):
-            raise Damaged(
-                f"the columns say that event {index} matches, evidence does not",
-                code="columns_contradicted",
-                remedy="Run `indelible fsck --columns`, then `indelible reindex`.",
-            )
+            raise Contradicted(index)
         return index, event, body
+
+
+class Contradicted(ColumnsDamaged):
+    """An event that the columns found does not match by its body."""
+
+    code = "columns_contradicted"
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"the columns say that event {index} matches, evidence does not")
 
 
 class Reader:

@@ -17,7 +17,7 @@ from indelible.event.predicate import All, AnyOf, Changed, Not, Op, Predicate, T
 from indelible.event.text import IDENTIFIERS
 from indelible.query.sql_parts import CALLED, FETCHED, TRUE, Sql, guarded, joined, negated
 from indelible.query.text_sql import contains, mentions, quoted, some_element, text_sides
-from indelible.store.columns import HASHED, hash_of
+from indelible.store.columns import HASHED, TARGET_HASH, hash_of
 
 
 class Deciders(Protocol):
@@ -115,20 +115,29 @@ def _hashed(term: Term, deciders: Deciders) -> Sql:
     if term.op is Op.PRESENT:
         return guard
     if term.op is Op.EQ:
-        marks = ", ".join("?" * len(term.values))
-        hashes = tuple(hash_of(str(value)) for value in term.values)
-        test = f"= {marks}" if len(hashes) == 1 else f"IN ({marks})"
-        guard = Sql(f"{column} {test}", hashes)
+        guard = _has_hash(column, term)
     return guarded(guard, Sql('decide_body("index", ?)', (deciders.number(term),), FETCHED))
 
 
-def target_conditions(term: Term) -> list[Sql]:
+def _has_hash(column: str, term: Term) -> Sql:
+    """The column holds the hash of one of the values."""
+    hashes = tuple(hash_of(str(value)) for value in term.values)
+    marks = ", ".join("?" * len(hashes))
+    return Sql(f"{column} {f'= {marks}' if len(hashes) == 1 else f'IN ({marks})'}", hashes)
+
+
+def target_conditions(term: Term, *, loosely: bool = False) -> list[Sql]:
     """A term on targets as [the first target matches, a further one does].
 
-    Apart, because only the plain column of the first has a Bloom filter that can prune.
+    Apart, because only the first has a hash with a Bloom filter that can prune. `loosely`: the
+    first has the hash of a value, which hardly ever is another id's, and its text is not read.
     """
     column, member = TARGETS[term.field]
-    return [_test(Sql(column), term, FieldType.TEXT), _listed("further", member, term)]
+    first = _test(Sql(column), term, FieldType.TEXT)
+    if term.field == "target" and term.op is Op.EQ and term.values:
+        hashed = _has_hash(TARGET_HASH, term)
+        first = hashed if loosely else joined("AND", [hashed, first])
+    return [first, _listed("further", member, term)]
 
 
 def _listed(column: str, member: str, term: Term) -> Sql:

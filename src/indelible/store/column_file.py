@@ -18,16 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from indelible.base.errors import Damaged
+from indelible.base.errors import ColumnsDamaged
 from indelible.base.files import write_with
 from indelible.base.invariant import invariant
 from indelible.base.limits import COLUMN_READ_BYTES, ROW_GROUP_BYTES, ROW_GROUP_ROWS
-from indelible.store.columns import SCHEMA
+from indelible.store.columns import SCHEMA, TARGET_HASH
 from indelible.store.piece_files import PieceHandle
 from indelible.store.pieces import HeaderValue, PieceReader, PieceWriter
 
-FORMAT = "indelible-columns/1"
-BLOOM_COLUMNS = ("target_id", "actor_id", "session", "request_hash", "id_hash")
+FORMAT = "indelible-columns/2"
+BLOOM_COLUMNS = (TARGET_HASH, "actor_id", "session", "request_hash", "id_hash")
 _BLOOM_FPP = 0.01
 _BLOOM_NDV_MAX = 108_000  # the most that 128 KiB hold at 1 %; Parquet's filters double from there
 _ENCODING = {
@@ -35,6 +35,7 @@ _ENCODING = {
     "time": "DELTA_BINARY_PACKED",
     "received": "DELTA_BINARY_PACKED",
     "source_seq": "DELTA_BINARY_PACKED",
+    TARGET_HASH: "PLAIN",
     "id_hash": "PLAIN",
     "request_hash": "PLAIN",
     "trace_hash": "PLAIN",
@@ -187,20 +188,20 @@ def write_column_file(
 
 
 def read_column_tables(file: ColumnFile) -> Iterator[pa.Table]:
-    """The file's row groups, decrypted and checked. Raises `Damaged`."""
+    """The file's row groups, decrypted and checked. Raises `ColumnsDamaged`."""
     with PieceReader(Path(file.path), file.key, expected_header(file)) as reader:
         try:
             parquet = pq.ParquetFile(pa.PythonFile(PieceHandle(reader), mode="r"))
             for number in range(parquet.num_row_groups):
                 yield parquet.read_row_group(number).cast(SCHEMA)
         except pa.ArrowException as error:
-            raise Damaged(f"column file {file.file_id} cannot be read: {error}") from error
+            raise ColumnsDamaged(f"column file {file.file_id} cannot be read: {error}") from error
 
 
 def read_indexes(file: ColumnFile) -> Iterator[pa.ChunkedArray]:
     """The indexes of each row group; every byte of the file is decrypted first.
 
-    Raises `Damaged`.
+    Raises `ColumnsDamaged`.
     """
     with PieceReader(Path(file.path), file.key, expected_header(file)) as reader:
         for at in range(0, reader.size, COLUMN_READ_BYTES):
@@ -210,7 +211,7 @@ def read_indexes(file: ColumnFile) -> Iterator[pa.ChunkedArray]:
             for number in range(parquet.num_row_groups):
                 yield parquet.read_row_group(number, columns=["index"]).column("index")
         except pa.ArrowException as error:
-            raise Damaged(f"column file {file.file_id} cannot be read: {error}") from error
+            raise ColumnsDamaged(f"column file {file.file_id} cannot be read: {error}") from error
 
 
 def merge_column_files(

@@ -24,7 +24,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from indelible.base.errors import Damaged
+from indelible.base.errors import ColumnsDamaged
 from indelible.base.files import write_with
 
 MAGIC = b"INDLPCE1"
@@ -158,8 +158,8 @@ class PieceCache:
 class PieceReader:
     """Random access to the content of a file that `write_pieces` made. Safe for several threads.
 
-    Raises `Damaged` when a header, a tag or a length is not what was written. `expected` names
-    header members that must have exactly these values.
+    Raises `ColumnsDamaged` when a header, a tag or a length is not what was written. `expected`
+    names header members that must have exactly these values.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class PieceReader:
         try:
             self._file = path.open("rb", buffering=0)
         except FileNotFoundError as error:
-            raise Damaged(f"{path.name} is missing") from error
+            raise ColumnsDamaged(f"{path.name} is missing") from error
         self._handle = self._file.fileno()
         try:
             self._open(key, expected)
@@ -187,16 +187,16 @@ class PieceReader:
         begin = os.pread(self._handle, 12, 0)
         length = int.from_bytes(begin[8:], "big")
         if len(begin) < 12 or begin[:8] != MAGIC or length > HEADER_BYTES_MAX:
-            raise Damaged(f"{self._path.name} is not a file of encrypted pieces")
+            raise ColumnsDamaged(f"{self._path.name} is not a file of encrypted pieces")
         head = begin + os.pread(self._handle, length, 12)
         try:
             self.header = msgspec.json.decode(head[12:], type=dict[str, HeaderValue])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Damaged(f"the header of {self._path.name} cannot be read") from error
+            raise ColumnsDamaged(f"the header of {self._path.name} cannot be read") from error
         for name, value in (expected or {}).items():
             if self.header.get(name) != value:
                 found = self.header.get(name)
-                raise Damaged(f"{self._path.name} says {name} {found!r}, not {value!r}")
+                raise ColumnsDamaged(f"{self._path.name} says {name} {found!r}, not {value!r}")
         self._start = len(head)
         self._digest = hashlib.sha256(head).digest()
         self._cipher = AESGCM(key)
@@ -204,7 +204,7 @@ class PieceReader:
         self._pieces = -(-stored // STORED_BYTES)
         self.size = stored - self._pieces * TAG_BYTES
         if self._pieces < 1 or stored - (self._pieces - 1) * STORED_BYTES < TAG_BYTES:
-            raise Damaged(f"{self._path.name} is cut short")
+            raise ColumnsDamaged(f"{self._path.name} is cut short")
         self._last = self._read_pieces(self._pieces - 1, self._pieces)[0]
 
     def _read_pieces(self, first: int, end: int) -> list[bytes]:
@@ -219,7 +219,9 @@ class PieceReader:
             try:
                 piece = self._cipher.decrypt(_nonce(number), view[at : at + STORED_BYTES], aad)
             except (InvalidTag, ValueError) as error:
-                raise Damaged(f"piece {number} of {self._path.name} is not as written") from error
+                raise ColumnsDamaged(
+                    f"piece {number} of {self._path.name} is not as written"
+                ) from error
             found.append(piece)
         return found
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from indelible.app import core as core_module
 from indelible.app.local import LocalLedger
 from indelible.app.state import folder_bytes
 from indelible.ledger.quarantine import unreported
-from support.kept import Kept, bodies
+from support.kept import Kept, bodies, post
 
 
 def test_a_reason_to_stop_is_said_once_however_often_it_is_met(tmp_path: Path) -> None:
@@ -95,3 +99,35 @@ def test_only_what_can_be_a_torn_end_is_reported(tmp_path: Path) -> None:
     reports = [body for body in bodies(kept.data) if b"indelible.journal.quarantine" in body]
     assert len(reports) == 16
     assert all(b".journal.2." in body for body in reports)
+
+
+def test_events_are_taken_while_sealed_journals_are_read_once_more_and_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes long for large files: nobody's answer waits for it."""
+    begun, may_end = threading.Event(), threading.Event()
+    real = core_module.drop_sealed_journals
+
+    def slow(*args: Any) -> list[str]:
+        begun.set()
+        assert may_end.wait(30)
+        return real(*args)
+
+    monkeypatch.setattr(core_module, "drop_sealed_journals", slow)
+    kept = Kept(tmp_path / "house")
+
+    async def life(ledger: LocalLedger) -> None:
+        await post(ledger, 0, 10)
+        sealing = asyncio.create_task(ledger.rooms.seal())
+        await asyncio.to_thread(begun.wait, 30)
+        try:
+            async with asyncio.timeout(20):
+                written = await post(ledger, 10, 20)
+        finally:
+            may_end.set()
+        await sealing
+        assert len(list(ledger.core.ledger.paths.journal.iterdir())) == 1
+        assert ledger.core.ledger.reader.sealed_end <= written.indexes[0]
+
+    kept.run(life)
+    assert sum(b'"id":"e' in body for body in bodies(kept.data)) == 20

@@ -139,7 +139,7 @@ def test_of_two_files_of_one_first_index_none_goes_before_its_events_are_sealed(
     first = journal_files(ledger.paths.journal)[0]
     keys = NewJournal.prepare(ledger.keyring)._replace(file_id="f" * 16)
     JournalWriter(ledger.paths.journal, ledger.origin, 0, keys)
-    assert drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, 0, keep=None) == [
+    assert drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, 0) == [
         file_name(0, "f" * 16)
     ]
     assert first.exists()
@@ -159,11 +159,27 @@ def test_a_file_that_only_claims_to_be_another_takes_no_key_with_it(root: Path, 
     fake.write_bytes(msgspec.structs.replace(header, first=first).encode())
     keys = ledger.keyring.all_ids()
     dropped = drop_sealed_journals(
-        ledger.paths, ledger.origin, ledger.keyring, max(first, 3), keep=newest.name
+        ledger.paths, ledger.origin, ledger.keyring, max(first, 3), ledger.writer.writing_from
     )
-    assert fake.name in dropped
+    assert (fake.name in dropped) == (first == 0)
     assert {header.key, header.salt_key} <= ledger.keyring.all_ids().keys()
     assert len(keys) - len(ledger.keyring.all_ids()) == 1
+    ledger.close()
+
+
+def test_a_file_made_while_sealed_ones_are_dropped_stays(root: Path) -> None:
+    """The writer makes one between the look at its place and the look into the folder."""
+    ledger = open_ledger(root)
+    ledger.writer.append([work(0, 3)])
+    ledger.writer.roll()
+    before = ledger.writer.writing_from
+    made = JournalWriter(
+        ledger.paths.journal, ledger.origin, 3, NewJournal.prepare(ledger.keyring)
+    )
+    dropped = drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, 3, before)
+    assert [first_of(Path(name)) for name in dropped] == [0]
+    assert made.path.exists()
+    made.close()
     ledger.close()
 
 
@@ -174,7 +190,7 @@ def test_a_journal_file_with_unsealed_events_stays_whatever_name_follows_it(root
     path = journal_files(ledger.paths.journal)[0]
     path.with_name(file_name(1, "f" * 16)).touch()
     with pytest.raises(Damaged):
-        drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, 3, keep=None)
+        drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, 3)
     assert path.exists()
     ledger.close()
 

@@ -239,6 +239,54 @@ def test_identifiers_with_one_hash_are_told_apart_by_the_body(
         assert found(engine, term(field, op=Op.PRESENT)) == [3, 2, 1, 0]
 
 
+def _touched(event_body: Body, number: int, *ids: str) -> bytes:
+    return event_body(number, targets=[{"type": "doc", "id": id_} for id_ in ids])
+
+
+def test_targets_with_one_hash_are_told_apart_by_the_body(make: Make, event_body: Body) -> None:
+    one, other = "plumless", "buckeroo"
+    ids = [(one,), (other,), (one, other), ("else",), (other, one), ("else", one)]
+    engine, _ = make([_touched(event_body, n, *each) for n, each in enumerate(ids)], [2, 5])
+    for name, expected in ((one, [5, 4, 2, 0]), (other, [4, 2, 1])):
+        wanted = term("target", name)
+        assert found(engine, wanted) == expected
+        assert found(engine, wanted, limit=2) == expected[:2]
+        others = [number for number in range(5, -1, -1) if number not in expected]
+        assert found(engine, Not(child=wanted)) == others
+        page = engine.search(SearchRequest(scope=EVERYTHING, predicate=wanted, limit=1))
+        rest = SearchRequest(scope=EVERYTHING, predicate=wanted, limit=9, cursor=page.cursor)
+        assert [row.index for row in engine.search(rest).events] == expected[1:]
+
+
+def test_many_targets_made_to_have_one_hash_cost_no_more_than_a_page(
+    make: Make, event_body: Body
+) -> None:
+    told = [_touched(event_body, n, "plumless" if n % 50 == 7 else "buckeroo") for n in range(400)]
+    engine, corpus = make(told, [150, 350])
+    assert found(engine, term("target", "plumless"), limit=5) == [357, 307, 257, 207, 157]
+    assert len(corpus.fetched) <= 2 * 5
+
+
+def test_columns_that_say_a_target_which_the_body_does_not_are_named(
+    make: Make, event_body: Body
+) -> None:
+    engine, corpus = make([_touched(event_body, n, f"d{n}") for n in range(9)], [9])
+    corpus.all[4] = _touched(event_body, 4, "elsewhere")
+    with pytest.raises(Damaged, match="event 4 matches") as caught:
+        found(engine, term("target", "d4"))
+    assert caught.value.code == "columns_contradicted"
+
+
+def test_a_search_for_a_target_reads_no_target_ids(make: Make, event_body: Body) -> None:
+    engine, _ = make([_touched(event_body, n, f"d{n}") for n in range(9)], [9])
+    request = SearchRequest(scope=EVERYTHING, predicate=term("target", "d4"))
+    with engine.session(request) as session:
+        loose = session.first('"index"', 9, session.files, with_tail=False, extra=None, part=None,
+                              exact=False)  # fmt: skip
+        assert "target_id" not in loose.text
+        assert [index for _, index in session.fetch(loose)] == [4]
+
+
 def test_a_bare_word_is_an_identifier_as_a_whole_only(make: Make, event_body: Body) -> None:
     told = [
         event_body(0, id="feab9bbb-914d"), event_body(1, origin={"request_id": "feab9bbb-914d"}),
