@@ -17,6 +17,9 @@ import pytest
 
 from indelible.app import fsck_folder, reindex_folder, verify_folder
 from indelible.app.local import LocalLedger
+from indelible.ledger.seal import column_file_of
+from indelible.store.column_file import ColumnFile, merge_column_files, read_column_tables
+from indelible.store.columns import hash_of
 
 RELEASES = sorted((Path(__file__).parent.parent / "fixtures").glob("release-*.tar.gz"))
 
@@ -88,6 +91,11 @@ def test_searches_answer_and_old_ids_are_known(release: Path) -> None:
                 assert await count("actor:u3 kind:event source:app") == sum(
                     body["actor"]["id"] == "u3" for body in native
                 )
+                name = native[0]["targets"][0]["id"]
+                touching = sum(name in [t["id"] for t in body["targets"]] for body in native)
+                only = "kind:event source:app"
+                assert await count(f"target:{name} {only}") == touching > 0
+                assert await count(f"-target:{name} {only}") == len(native) - touching
                 assert await count("flag:id_conflict") == len(known["conflicts"])
                 assert await count("source:cloudtrail kind:event") == 1
             async with client(ledger, known["tokens"]["writer"]) as writer:
@@ -172,3 +180,30 @@ def test_it_goes_on_and_still_fits_its_oldest_checkpoint(release: Path) -> None:
     assert (report.exit, report.problems) == (0, [])
     assert report.size > known["size"]
     assert fsck_folder(data, columns=True).exit == 0
+
+
+def test_its_column_files_merge_with_new_ones(release: Path) -> None:
+    data = release / "data"
+    known = expected(release)
+
+    async def life() -> list[ColumnFile]:
+        async with LocalLedger(data) as ledger:
+            async with client(ledger, known["tokens"]["writer"]) as writer:
+                event = {"action": "user.login", "actor": {"type": "user", "id": "new"},
+                         "targets": [{"type": "host", "id": "h1"}]}  # fmt: skip
+                assert (await writer.post("/v1/events", json=event)).status_code == 200
+            await ledger.rooms.seal()
+            own = ledger.core.ledger
+            rows = own.manifest.columns()
+            return [column_file_of(own.paths, row, own.keyring) for row in rows]
+
+    files = asyncio.run(life())
+    merged = merge_column_files(
+        files, release / "merged", key=bytes(32), file_id="m", origin="old.example/log"
+    )
+    rows = [row for table in read_column_tables(merged) for row in table.to_pylist()]
+    assert [row["index"] for row in rows] == list(range(files[-1].end))
+    assert "h1" in {row["target_id"] for row in rows}
+    for row in rows:
+        name = row["target_id"]
+        assert row["target_hash"] == (None if name is None else hash_of(name))

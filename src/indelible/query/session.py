@@ -41,7 +41,8 @@ from indelible.query.plan import (
 )
 from indelible.query.sql import Deciders, condition
 from indelible.query.sql_parts import Sql, joined
-from indelible.store.column_file import ColumnFile, expected_header
+from indelible.store.column_file import FORMAT_1, ColumnFile, expected_header
+from indelible.store.columns import TARGET_HASH
 from indelible.store.piece_files import PROTOCOL, PieceFiles
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -151,15 +152,17 @@ class Session:
         with_tail: bool, of_files: tuple[Sql, ...], of_tail: tuple[Sql, ...], end: str = "",
     ) -> Sql:
         below = Sql('"index" < ?', (self.size,))
-        groups: dict[tuple[bool, bool], list[ColumnFile]] = {}
+        groups: dict[tuple[bool, bool, bool], list[ColumnFile]] = {}
         for file in self.files if files is None else files:
-            alike = (within(file, self._selection), file.end <= self.size)
+            old = self._reader.lacks_target_hash(file)
+            alike = (within(file, self._selection), file.end <= self.size, old)
             groups.setdefault(alike, []).append(file)
         parts: list[Sql] = []
-        for (timed, inside), group in groups.items():
+        for (timed, inside, old), group in groups.items():
             more = of_files if inside else (*of_files, below)
-            for one in self._conditions(split, timed):
-                parts.append(self._select(columns, group, joined("AND", [one, *more])))
+            how = branches if old and split is candidates else split
+            for one in self._conditions(how, timed):
+                parts.append(self._select(columns, group, old, joined("AND", [one, *more])))
         if with_tail or not parts:
             unsealed = Sql('"index" >= ?', (self.view.sealed,))
             where = joined("AND", [self._whole, *of_tail, below, unsealed])
@@ -174,9 +177,12 @@ class Session:
             found = self._made[(split, timed)] = split(predicate, self._deciders)
         return found
 
-    def _select(self, columns: Sql, files: list[ColumnFile], where: Sql) -> Sql:
+    def _select(self, columns: Sql, files: list[ColumnFile], old: bool, where: Sql) -> Sql:
+        text = "read_parquet(?, hive_partitioning=false)"
+        if old:
+            text = f"(SELECT *, target_hash_of(target_id) AS {TARGET_HASH} FROM {text})"
         names = [self._reader.open(file) for file in files]
-        return _select(columns, Sql("read_parquet(?, hive_partitioning=false)", (names,)), where)
+        return _select(columns, Sql(text, (names,)), where)
 
     def fetch(self, query: Sql) -> list[tuple[object, ...]]:
         """Run it. Raises `QueryError` when it takes too long or too much memory, `ColumnsDamaged`
@@ -268,6 +274,11 @@ class Reader:
     def open(self, file: ColumnFile) -> str:
         """The name by which DuckDB reads `file`."""
         return self.pieces.add(file.file_id, Path(file.path), file.key, expected_header(file))
+
+    def lacks_target_hash(self, file: ColumnFile) -> bool:
+        """Whether an earlier release wrote `file`; it stays until compaction or `reindex`."""
+        self.open(file)
+        return self.pieces.header(file.file_id)["format"] == FORMAT_1
 
     @contextmanager
     def session(self, selection: Selection) -> Iterator[Session]:

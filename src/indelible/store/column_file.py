@@ -22,11 +22,12 @@ from indelible.base.errors import ColumnsDamaged
 from indelible.base.files import write_with
 from indelible.base.invariant import invariant
 from indelible.base.limits import COLUMN_READ_BYTES, ROW_GROUP_BYTES, ROW_GROUP_ROWS
-from indelible.store.columns import SCHEMA, TARGET_HASH
+from indelible.store.columns import SCHEMA, TARGET_HASH, with_target_hash
 from indelible.store.piece_files import PieceHandle
-from indelible.store.pieces import HeaderValue, PieceReader, PieceWriter
+from indelible.store.pieces import Expected, HeaderValue, PieceReader, PieceWriter
 
 FORMAT = "indelible-columns/2"
+FORMAT_1 = "indelible-columns/1"  # of earlier releases: without `TARGET_HASH`
 BLOOM_COLUMNS = (TARGET_HASH, "actor_id", "session", "request_hash", "id_hash")
 _BLOOM_FPP = 0.01
 _BLOOM_NDV_MAX = 108_000  # the most that 128 KiB hold at 1 %; Parquet's filters double from there
@@ -61,9 +62,11 @@ class ColumnFile(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
 
 
-def expected_header(file: ColumnFile) -> dict[str, HeaderValue]:
+def expected_header(file: ColumnFile) -> dict[str, Expected]:
     """What the header of the file must say."""
-    return {"format": FORMAT, "file": file.file_id, "first": file.first, "end": file.end}
+    return {
+        "format": (FORMAT, FORMAT_1), "file": file.file_id, "first": file.first, "end": file.end,
+    }
 
 
 def _with_dictionary(schema: pa.Schema) -> list[str]:
@@ -188,12 +191,12 @@ def write_column_file(
 
 
 def read_column_tables(file: ColumnFile) -> Iterator[pa.Table]:
-    """The file's row groups, decrypted and checked. Raises `ColumnsDamaged`."""
+    """The file's row groups as `SCHEMA`, decrypted and checked. Raises `ColumnsDamaged`."""
     with PieceReader(Path(file.path), file.key, expected_header(file)) as reader:
         try:
             parquet = pq.ParquetFile(pa.PythonFile(PieceHandle(reader), mode="r"))
             for number in range(parquet.num_row_groups):
-                yield parquet.read_row_group(number).cast(SCHEMA)
+                yield with_target_hash(parquet.read_row_group(number)).cast(SCHEMA)
         except pa.ArrowException as error:
             raise ColumnsDamaged(f"column file {file.file_id} cannot be read: {error}") from error
 

@@ -120,6 +120,18 @@ def hash_of(text: str) -> int:
     return crc32(text.encode())
 
 
+def hashes_of(texts: Iterable[str | None]) -> pa.Array:
+    """`hash_of` each text; NULL stays NULL."""
+    return pa.array([None if text is None else hash_of(text) for text in texts], _HASH)
+
+
+def with_target_hash(table: pa.Table) -> pa.Table:
+    """A table of column files before version 2, which lack `TARGET_HASH`, as one of `SCHEMA`."""
+    if TARGET_HASH not in table.column_names:
+        table = table.append_column(TARGET_HASH, hashes_of(table["target_id"].to_pylist()))
+    return table.select(SCHEMA.names)
+
+
 def _hash_or_none(text: str) -> int | None:
     return crc32(text.encode()) if text else None
 

@@ -17,7 +17,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 
 from indelible.base.errors import Damaged
-from indelible.store.pieces import HeaderValue, PieceCache, PieceReader
+from indelible.store.pieces import Expected, HeaderValue, PieceCache, PieceReader
 
 PROTOCOL = "pieces"
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,7 +105,7 @@ class PieceFiles(AbstractFileSystem):  # type: ignore[misc]
         self._failure = error
 
     def add(
-        self, file_id: str, path: Path, key: bytes, expected: Mapping[str, HeaderValue] | None
+        self, file_id: str, path: Path, key: bytes, expected: Mapping[str, Expected] | None
     ) -> str:
         """The name DuckDB reads the file by. Raises `Damaged` when it is not as written."""
         name = f"{file_id}.parquet"
@@ -113,6 +113,10 @@ class PieceFiles(AbstractFileSystem):  # type: ignore[misc]
             if name not in self._readers:
                 self._readers[name] = PieceReader(path, key, expected, self._cache)
         return f"{PROTOCOL}://{name}"
+
+    def header(self, file_id: str) -> Mapping[str, HeaderValue]:
+        """The header of a file that `add` made known."""
+        return self._reader(f"{file_id}.parquet").header
 
     def keep(self, file_ids: set[str]) -> None:
         """Forget every file that is not among `file_ids`; it closes with its last handle."""

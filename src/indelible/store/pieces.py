@@ -34,6 +34,8 @@ STORED_BYTES = PIECE_BYTES + TAG_BYTES
 HEADER_BYTES_MAX = 65_536
 
 HeaderValue = str | int
+Expected = HeaderValue | tuple[HeaderValue, ...]
+"""What a member of a header must be, or any of several."""
 _numbers = itertools.count()
 
 
@@ -159,14 +161,14 @@ class PieceReader:
     """Random access to the content of a file that `write_pieces` made. Safe for several threads.
 
     Raises `ColumnsDamaged` when a header, a tag or a length is not what was written. `expected`
-    names header members that must have exactly these values.
+    names header members that must have exactly these values (a tuple: one of these).
     """
 
     def __init__(
         self,
         path: Path,
         key: bytes,
-        expected: Mapping[str, HeaderValue] | None = None,
+        expected: Mapping[str, Expected] | None = None,
         cache: PieceCache | None = None,
     ) -> None:
         self._path = path
@@ -183,7 +185,7 @@ class PieceReader:
             self.close()
             raise
 
-    def _open(self, key: bytes, expected: Mapping[str, HeaderValue] | None) -> None:
+    def _open(self, key: bytes, expected: Mapping[str, Expected] | None) -> None:
         begin = os.pread(self._handle, 12, 0)
         length = int.from_bytes(begin[8:], "big")
         if len(begin) < 12 or begin[:8] != MAGIC or length > HEADER_BYTES_MAX:
@@ -194,9 +196,10 @@ class PieceReader:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ColumnsDamaged(f"the header of {self._path.name} cannot be read") from error
         for name, value in (expected or {}).items():
-            if self.header.get(name) != value:
-                found = self.header.get(name)
-                raise ColumnsDamaged(f"{self._path.name} says {name} {found!r}, not {value!r}")
+            good = value if isinstance(value, tuple) else (value,)
+            found = self.header.get(name)
+            if found not in good:
+                raise ColumnsDamaged(f"{self._path.name} says {name} {found!r}, not {good[0]!r}")
         self._start = len(head)
         self._digest = hashlib.sha256(head).digest()
         self._cipher = AESGCM(key)
