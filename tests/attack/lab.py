@@ -97,7 +97,7 @@ class Driven:
             ledger.writer.seen.reload()
             ledger.writer.seen.forget_below(end)
             keeper.sweep_ids()
-            drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, end, None)
+            drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, end)
 
     def close(self) -> None:
         self.ledger.close()

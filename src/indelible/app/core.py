@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from indelible import __version__
@@ -94,6 +95,7 @@ class Core:
         self.threads = ThreadPoolExecutor(ROOM_THREADS, "rooms")
         self._publishing_thread = ThreadPoolExecutor(1, "publish")  # no reader delays a checkpoint
         self._dropping_thread = ThreadPoolExecutor(1, "drop")  # of journals that are sealed
+        self._dropping = asyncio.Lock()
         self.started_us = wall_us()
         self.damage = [finding.text for finding in findings(self.meta)]
         self._sources = {
@@ -344,11 +346,14 @@ class Core:
         ledger.tree.drop_below(ledger.reader.sealed_end)
         ledger.writer.seen.reload()
         ledger.writer.seen.forget_below(min(end, ledger.writer.seen.sealed_end))
-        await asyncio.get_running_loop().run_in_executor(
-            self._dropping_thread, drop_sealed_journals, ledger.paths, ledger.origin,
-            ledger.keyring, ledger.reader.sealed_end, ledger.writer.writing_from,
+        drop = partial(
+            drop_sealed_journals, ledger.paths, ledger.origin, ledger.keyring,
+            ledger.reader.sealed_end, before=ledger.writer.writing_from,
         )
-        await self.sequencer.call(ledger.writer.spare)
+        async with self._dropping:
+            await asyncio.get_running_loop().run_in_executor(self._dropping_thread, drop)
+            if not self.sequencer.closing:
+                await self.sequencer.call(ledger.writer.spare)
 
     async def watch_clock(self) -> None:
         """Report steps of the wall clock; a forward step over a day holds writing."""
@@ -387,7 +392,8 @@ class Core:
         if self.ledger.writer.stopped is None:
             await self.state_tally()
             await self.own(own_record("event", "indelible.stop", {}, "execute"))
-        await self.sequencer.close()
+        async with self._dropping:  # whoever drops hears that it is done
+            await self.sequencer.close()
 
     def close(self) -> None:
         """Close files and give the folder back."""

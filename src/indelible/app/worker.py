@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import socket
 import threading
@@ -24,6 +25,8 @@ from indelible.ledger.tail import Chunk
 from indelible.query.service import raise_if_error
 from indelible.query.session import GONE
 from indelible.store.manifest import Manifest
+
+_log = logging.getLogger(__name__)
 
 
 class WorkerProcess:
@@ -103,5 +106,10 @@ class WorkerProcess:
                 behind = max(0, ask.size - self._corpus.size)
                 answer = self._service.dispatch(ask.op, ask.payload, behind)
                 link.send(wire.Answer(raise_if_error(answer)))
+        except OSError:
+            raise
         except IndelibleError as error:
             link.send(wire.refused(error))
+        except Exception as error:  # noqa: BLE001 - silence would be waited for
+            _log.exception("a question failed")
+            link.send(wire.refused(IndelibleError(f"the query failed: {error!r}")))

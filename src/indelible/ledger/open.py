@@ -241,7 +241,8 @@ class Ledger:
 
 
 def drop_sealed_journals(
-    paths: LedgerPaths, origin: str, keyring: Keyring, sealed_end: int, before: int | None = None
+    paths: LedgerPaths, origin: str, keyring: Keyring, sealed_end: int, *,
+    before: int | None = None,
 ) -> list[str]:
     """Remove journal files wholly below `sealed_end`; their data keys go too.
 

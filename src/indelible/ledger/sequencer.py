@@ -166,8 +166,18 @@ class Sequencer:
             if not waiting.answer.done():
                 waiting.answer.set_exception(error)
 
+    @property
+    def closing(self) -> bool:
+        """Whether it takes nothing more."""
+        return self._closing
+
     async def call(self, function: Callable[[], None]) -> None:
-        """Run `function` on the journal's thread between two batches."""
+        """Run `function` on the journal's thread between two batches.
+
+        Raises `LedgerStopped` once it is closing.
+        """
+        if self._closing:
+            raise LedgerStopped("the ledger is shutting down")
         await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     async def close(self) -> None:

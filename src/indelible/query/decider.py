@@ -3,9 +3,8 @@
 `decide_data(data, n)`, `decide_changes(changes, n)` and `decide_body(index, n)` ask predicate
 number n of `event.evaluate` about one member, or about the whole body fetched from evidence;
 `values_of_data(data, n)` lists the values of `data.PATH`, `value_of_body(index, n)` gives that of a
-field of which the columns hold a hash; `target_hash_of(target_id)` stands in for a column that old
-files lack. One row costs about two microseconds, a body that must be fetched more, so the SQL calls
-them only behind cheaper conditions.
+field of which the columns hold a hash. One row costs about two microseconds,
+a body that must be fetched more, so the SQL calls them only behind cheaper conditions.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from indelible.base.errors import ColumnsDamaged
 from indelible.event.evaluate import Decision, compiled, values_of
 from indelible.event.model import Change, StoredEvent, StoredSource, read_body
 from indelible.event.predicate import Op, Predicate, Term
-from indelible.store.columns import hashes_of
 
 Bodies = Callable[[Sequence[int]], list[tuple[int, bytes]]]
 
@@ -89,11 +87,6 @@ class DeciderTable:
                 null_handling=FunctionNullHandling.SPECIAL,
             )
 
-        connection.create_function(
-            "target_hash_of", lambda column: hashes_of(column.to_pylist()), [text],
-            duckdb.sqltype("UINTEGER"), type=PythonUDFType.ARROW,
-            null_handling=FunctionNullHandling.SPECIAL,
-        )
 
     def _kept(self, call: Callable[[list[Any], int], pa.Array]) -> Callable[..., pa.Array]:
         def wrapped(column: pa.ChunkedArray, numbers: pa.ChunkedArray) -> pa.Array:
@@ -129,7 +122,8 @@ class DeciderTable:
         for index in indexes:
             if index not in bodies:
                 raise ColumnsDamaged(
-                    f"event {index} stands in the columns but evidence has no body"
+                    f"event {index} stands in the columns but evidence has no body",
+                    code="columns_contradicted",
                 )
             yield index, read_body(bodies[index])
 

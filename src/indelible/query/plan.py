@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeGuard
 from indelible.base.limits import ROW_GROUP_ROWS, SPLIT_TERMS
 from indelible.event.predicate import All, AnyOf, Op, Predicate, Term, Text
 from indelible.query.model import Selection
-from indelible.query.sql import Deciders, condition, sides_of_text, target_conditions
+from indelible.query.sql import Deciders, Ids, condition, sides_of_text, target_conditions
 from indelible.query.sql_parts import TRUE, Sql, guarded, joined, negated
 from indelible.store.column_file import ColumnFile
 
@@ -146,7 +146,7 @@ def sides(predicate: Predicate, deciders: Deciders) -> list[Sql]:
     target is split into "the first target" and "a further one", an `AnyOf` of needles into its
     sides, a text into its columns.
     """
-    found, kept = _split(predicate, deciders, texts=True)
+    found, kept = _split(predicate, deciders, Ids.BOTH, texts=True)
     return [joined("AND", [side, kept]) for side in found]
 
 
@@ -156,7 +156,12 @@ def branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
     A side excludes the earlier ones only for rows that it matches. A text is not split: to exclude
     reads the other columns after all, three times as much work as one look at all of them.
     """
-    return _apart(*_split(predicate, deciders, texts=False))
+    return _apart(*_split(predicate, deciders, Ids.BOTH))
+
+
+def text_branches(predicate: Predicate, deciders: Deciders) -> list[Sql]:
+    """As `branches`, for column files without hashes of targets."""
+    return _apart(*_split(predicate, deciders, Ids.TEXT))
 
 
 def candidates(predicate: Predicate, deciders: Deciders) -> list[Sql]:
@@ -164,7 +169,7 @@ def candidates(predicate: Predicate, deciders: Deciders) -> list[Sql]:
 
     Spares decoding the ids of a whole row group for each event that is found.
     """
-    return _apart(*_split(predicate, deciders, texts=False, loosely=True))
+    return _apart(*_split(predicate, deciders, Ids.HASH))
 
 
 def _apart(split: list[Sql], kept: Sql) -> list[Sql]:
@@ -176,12 +181,12 @@ def _apart(split: list[Sql], kept: Sql) -> list[Sql]:
 
 
 def _split(
-    predicate: Predicate, deciders: Deciders, *, texts: bool, loosely: bool = False
+    predicate: Predicate, deciders: Deciders, ids: Ids, *, texts: bool = False
 ) -> tuple[list[Sql], Sql]:
     """The sides of the condition that is worth splitting, and everything else that must hold."""
     parts = list(conjuncts(predicate))
     split = [
-        [] if isinstance(part, Text) and not texts else _sides(part, deciders, loosely)
+        [] if isinstance(part, Text) and not texts else _sides(part, deciders, ids)
         for part in parts
     ]
     position = _best(parts, split)
@@ -193,11 +198,21 @@ def _split(
 
 def names_needles(predicate: Predicate) -> bool:
     """Does some condition that must hold name a needle, or one of a few?"""
+    return any(map(_needles, conjuncts(predicate)))
+
+
+def names_targets(predicate: Predicate) -> bool:
+    """May `candidates` be more than `branches`: is a needle on targets among those?"""
     return any(
-        _is_needle(part)
-        or (isinstance(part, AnyOf) and part.children and all(map(_is_needle, part.children)))
-        for part in conjuncts(predicate)
+        needle.field == "target" for part in conjuncts(predicate) for needle in _needles(part)
     )
+
+
+def _needles(part: Predicate) -> list[Term]:
+    """The needles of a condition that finds few events; none of any other."""
+    children = part.children if isinstance(part, AnyOf) else (part,)
+    found = [child for child in children if _is_needle(child)]
+    return found if len(found) == len(children) else []
 
 
 def _best(parts: list[Predicate], split: list[list[Sql]]) -> int | None:
@@ -218,14 +233,14 @@ def _is_needle(part: Predicate) -> TypeGuard[Term]:
     )
 
 
-def _sides(part: Predicate, deciders: Deciders, loosely: bool) -> list[Sql]:
+def _sides(part: Predicate, deciders: Deciders, ids: Ids) -> list[Sql]:
     if _is_needle(part):
         if part.field == "target":
-            return target_conditions(part, loosely=loosely)
+            return target_conditions(part, ids)
         return [condition(part, deciders)]
     if isinstance(part, Text) and part.value:
         return sides_of_text(part.value, deciders)
     children = part.children if isinstance(part, AnyOf) else ()
     if len(children) > SPLIT_TERMS or not all(map(_is_needle, children)):
         return []
-    return [side for child in children for side in _sides(child, deciders, loosely)]
+    return [side for child in children for side in _sides(child, deciders, ids)]

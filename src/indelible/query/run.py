@@ -139,7 +139,7 @@ def _page(
     """
     found: list[Found] = []
     held = 0
-    exact = False
+    exact = not session.may_guess
     while True:
         wanted = limit - len(found)
         keys = find(session, sort, descending, wanted + 1, after, exact=exact)
@@ -151,7 +151,8 @@ def _page(
                     found.append(one)
                     held += len(one[2])
                 if held >= PAGE_BYTES and place + 1 < len(keys):
-                    return found, after
+                    following = None if exact else keys[place + 1]
+                    return found, _more(session, sort, descending, after, following)
         except Contradicted:
             if exact:
                 raise
@@ -160,7 +161,20 @@ def _page(
         if len(keys) <= wanted:
             return found, None
         if len(found) == limit:
-            return found, after
+            return found, _more(session, sort, descending, after, None if exact else keys[wanted])
+
+
+def _more(
+    session: Session, sort: str, descending: bool, after: tuple[int, int] | None,
+    candidate: tuple[int, int] | None,
+) -> tuple[int, int] | None:
+    """`after` if something follows it: surely, or when `candidate` or a later one matches."""
+    if candidate is None:
+        return after
+    try:
+        return after if list(session.events([candidate[1]])) else None
+    except Contradicted:
+        return after if find(session, sort, descending, 1, after) else None
 
 
 def find(

@@ -117,4 +117,6 @@ def raise_if_error(answer: bytes) -> bytes:
 
 
 def _kinds(root: type[IndelibleError]) -> list[type[IndelibleError]]:
-    return [kind for child in root.__subclasses__() for kind in (child, *_kinds(child))]
+    """The classes below `root` that are made as it is."""
+    below = [kind for child in root.__subclasses__() for kind in (child, *_kinds(child))]
+    return [kind for kind in below if kind.__init__ is IndelibleError.__init__]

@@ -33,8 +33,10 @@ from indelible.query.plan import (
     branches,
     candidates,
     names_needles,
+    names_targets,
     pruned,
     sides,
+    text_branches,
     timeless,
     whole,
     within,
@@ -42,7 +44,6 @@ from indelible.query.plan import (
 from indelible.query.sql import Deciders, condition
 from indelible.query.sql_parts import Sql, joined
 from indelible.store.column_file import FORMAT_1, ColumnFile, expected_header
-from indelible.store.columns import TARGET_HASH
 from indelible.store.piece_files import PROTOCOL, PieceFiles
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -54,7 +55,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 Split = Callable[[Predicate, Deciders], list[Sql]]
-"""Of `plan`: `sides`, `branches` or `candidates`, conditions that together mean a predicate."""
+"""Of `plan`: conditions that together mean a predicate (`candidates`: nearly)."""
 
 GONE: ContextVar[Callable[[], bool]] = ContextVar("GONE", default=lambda: False)
 """Says whether whoever asked has hung up; set by the caller's thread, looked at now and then."""
@@ -76,6 +77,7 @@ class Session:
         self._made: dict[tuple[Split, bool], list[Sql]] = {}
         self._whole = condition(self._predicate, self._deciders)
         self.needles = names_needles(self._predicate)
+        self.may_guess = names_targets(self._predicate)
         self._matches = compiled(self._predicate)
         self.files = pruned(view.files, self._predicate, self.size)
         self._began = monotonic()
@@ -160,9 +162,9 @@ class Session:
         parts: list[Sql] = []
         for (timed, inside, old), group in groups.items():
             more = of_files if inside else (*of_files, below)
-            how = branches if old and split is candidates else split
+            how = text_branches if old and split in (branches, candidates) else split
             for one in self._conditions(how, timed):
-                parts.append(self._select(columns, group, old, joined("AND", [one, *more])))
+                parts.append(self._select(columns, group, joined("AND", [one, *more])))
         if with_tail or not parts:
             unsealed = Sql('"index" >= ?', (self.view.sealed,))
             where = joined("AND", [self._whole, *of_tail, below, unsealed])
@@ -177,12 +179,9 @@ class Session:
             found = self._made[(split, timed)] = split(predicate, self._deciders)
         return found
 
-    def _select(self, columns: Sql, files: list[ColumnFile], old: bool, where: Sql) -> Sql:
-        text = "read_parquet(?, hive_partitioning=false)"
-        if old:
-            text = f"(SELECT *, target_hash_of(target_id) AS {TARGET_HASH} FROM {text})"
+    def _select(self, columns: Sql, files: list[ColumnFile], where: Sql) -> Sql:
         names = [self._reader.open(file) for file in files]
-        return _select(columns, Sql(text, (names,)), where)
+        return _select(columns, Sql("read_parquet(?, hive_partitioning=false)", (names,)), where)
 
     def fetch(self, query: Sql) -> list[tuple[object, ...]]:
         """Run it. Raises `QueryError` when it takes too long or too much memory, `ColumnsDamaged`
@@ -227,7 +226,9 @@ class Session:
     def _confirmed(self, index: int, body: bytes | None) -> tuple[int, StoredEvent, bytes]:
         event = None if body is None else read_body(body)
         if body is None or event is None or not self._matches(index, event):
-            raise Contradicted(index)
+            raise Contradicted(
+                f"the columns say that event {index} matches, evidence does not"
+            )
         return index, event, body
 
 
@@ -235,9 +236,6 @@ class Contradicted(ColumnsDamaged):
     """An event that the columns found does not match by its body."""
 
     code = "columns_contradicted"
-
-    def __init__(self, index: int) -> None:
-        super().__init__(f"the columns say that event {index} matches, evidence does not")
 
 
 class Reader:

@@ -8,6 +8,7 @@ as a function of the query (`query.decider`), only for rows that the cheaper con
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Protocol
 
 from indelible.event.evaluate import DATA, LABEL, RAW, compiled
@@ -126,17 +127,24 @@ def _has_hash(column: str, term: Term) -> Sql:
     return Sql(f"{column} {f'= {marks}' if len(hashes) == 1 else f'IN ({marks})'}", hashes)
 
 
-def target_conditions(term: Term, *, loosely: bool = False) -> list[Sql]:
+class Ids(Enum):
+    """How a needle on targets is compared with the first one's id."""
+
+    TEXT = "by its text, which every column file has"
+    BOTH = "by its hash, which has a Bloom filter that prunes, then by its text"
+    HASH = "by its hash alone: another id hardly ever has it, and the body decides"
+
+
+def target_conditions(term: Term, ids: Ids = Ids.TEXT) -> list[Sql]:
     """A term on targets as [the first target matches, a further one does].
 
-    Apart, because only the first has a hash with a Bloom filter that can prune. `loosely`: the
-    first has the hash of a value, which hardly ever is another id's, and its text is not read.
+    Apart, because only the first stands in columns of its own. `ids` is for equal ids alone.
     """
     column, member = TARGETS[term.field]
     first = _test(Sql(column), term, FieldType.TEXT)
-    if term.field == "target" and term.op is Op.EQ and term.values:
+    if ids is not Ids.TEXT:
         hashed = _has_hash(TARGET_HASH, term)
-        first = hashed if loosely else joined("AND", [hashed, first])
+        first = hashed if ids is Ids.HASH else joined("AND", [hashed, first])
     return [first, _listed("further", member, term)]
 
 

@@ -120,15 +120,12 @@ def hash_of(text: str) -> int:
     return crc32(text.encode())
 
 
-def hashes_of(texts: Iterable[str | None]) -> pa.Array:
-    """`hash_of` each text; NULL stays NULL."""
-    return pa.array([None if text is None else hash_of(text) for text in texts], _HASH)
-
-
 def with_target_hash(table: pa.Table) -> pa.Table:
     """A table of column files before version 2, which lack `TARGET_HASH`, as one of `SCHEMA`."""
     if TARGET_HASH not in table.column_names:
-        table = table.append_column(TARGET_HASH, hashes_of(table["target_id"].to_pylist()))
+        names = table["target_id"].to_pylist()
+        hashes = [None if name is None else hash_of(name) for name in names]
+        table = table.append_column(TARGET_HASH, pa.array(hashes, _HASH))
     return table.select(SCHEMA.names)
 
 

@@ -108,10 +108,10 @@ def test_events_are_taken_while_sealed_journals_are_read_once_more_and_dropped(
     begun, may_end = threading.Event(), threading.Event()
     real = core_module.drop_sealed_journals
 
-    def slow(*args: Any) -> list[str]:
+    def slow(*args: Any, **more: Any) -> list[str]:
         begun.set()
         assert may_end.wait(30)
-        return real(*args)
+        return real(*args, **more)
 
     monkeypatch.setattr(core_module, "drop_sealed_journals", slow)
     kept = Kept(tmp_path / "house")
@@ -131,3 +131,31 @@ def test_events_are_taken_while_sealed_journals_are_read_once_more_and_dropped(
 
     kept.run(life)
     assert sum(b'"id":"e' in body for body in bodies(kept.data)) == 20
+
+
+def test_a_segment_that_falls_due_while_it_ends_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(tmp_path / "house")
+    real = core_module.Core.end
+
+    async def life(ledger: LocalLedger) -> None:
+        await post(ledger, 0, 10)
+        keeper = ledger.engine._keeper
+
+        async def end(core: core_module.Core) -> None:
+            await real(core)
+            monkeypatch.setattr(
+                keeper, "due", lambda: keeper.tail.end if keeper.tail.end > keeper.tail.start
+                else None,
+            )
+
+        monkeypatch.setattr(core_module.Core, "end", end)
+
+    kept.run(life)
+    monkeypatch.undo()
+
+    async def sealed(ledger: LocalLedger) -> None:
+        assert ledger.core.ledger.reader.sealed_end > 10
+
+    kept.run(sealed)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
 
+from indelible.app import core as core_module
 from indelible.app import init_ledger, wire
 from indelible.app.core import Core
 from indelible.app.link import SealerLink
 from indelible.app.place import Place
+from indelible.app.writer import finish
 from indelible.base.errors import LedgerStopped
 from indelible.event.model import Via
 from indelible.ledger.incoming import Own, Source
@@ -89,3 +93,41 @@ def test_what_cannot_be_read_back_stops_the_ledger_and_a_column_file_does_not(
         writer.close()
 
     served(place, tmp_path, body)
+
+
+def test_a_stop_waits_for_who_drops_sealed_journals_and_publishes_the_last_events(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = core_module.drop_sealed_journals
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(*args: Any, **more: Any) -> list[str]:
+        begun.set()
+        assert may_end.wait(20)
+        return real(*args, **more)
+
+    monkeypatch.setattr(core_module, "drop_sealed_journals", slow)
+
+    async def main() -> tuple[int, int]:
+        link = SealerLink(tmp_path)
+        core = Core(place, place.open(), link.durable)
+        listener = await link.listen(core)
+        await core.begin()
+        _, sealer = await asyncio.open_unix_connection(str(tmp_path / "ledger.sock"))
+        sealer.write(wire.encode(wire.Sealed(0, 0)))
+        assert await asyncio.to_thread(begun.wait, 20)
+        ending = asyncio.create_task(finish(core, link, []))
+        await asyncio.sleep(0.2)
+        assert not ending.done()
+        may_end.set()
+        while not core.sequencer.closing:
+            await asyncio.sleep(0.01)
+        tree = core.ledger.tree
+        sealer.write(wire.encode(wire.Checked(tree.size, tree.root(tree.size))))
+        await ending
+        listener.close()
+        core.close()
+        return tree.size, core.publisher.size
+
+    size, published = uvloop.run(main())
+    assert size == published > 0

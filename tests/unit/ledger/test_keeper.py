@@ -83,13 +83,13 @@ def test_a_journal_file_goes_only_when_all_of_it_is_sealed(ledger: Ledger) -> No
     seal_all(ledger, keeper)
     ledger.writer.append([work(10, 10)])
     dropped = drop_sealed_journals(
-        ledger.paths, ledger.origin, ledger.keyring, ledger.reader.sealed_end, None
+        ledger.paths, ledger.origin, ledger.keyring, ledger.reader.sealed_end
     )
     assert dropped == []
     seal_all(ledger, keeper)
     ledger.writer.roll()
     dropped = drop_sealed_journals(
-        ledger.paths, ledger.origin, ledger.keyring, ledger.reader.sealed_end, None
+        ledger.paths, ledger.origin, ledger.keyring, ledger.reader.sealed_end
     )
     assert len(dropped) == 1
     assert not list(ledger.paths.journal.iterdir())

@@ -29,8 +29,9 @@ def seal_to(ledger: Ledger, end: int) -> None:
     )
     keeper.follow(ledger.writer.where(), 1 << 62)
     keeper.seal(keeper.take(end))
-    keep = ledger.writer.where().file or None
-    drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, end, keep)
+    drop_sealed_journals(
+        ledger.paths, ledger.origin, ledger.keyring, end, before=ledger.writer.writing_from
+    )
 
 
 def two_files(ledger: Ledger) -> None:
@@ -55,7 +56,7 @@ def test_a_range_whose_reading_has_begun_goes_on_in_the_segment(ledger: Ledger) 
     assert next(pieces)[0] == 0
     seal_to(ledger, 20)
     ledger.writer.roll()
-    drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, 20, None)
+    drop_sealed_journals(ledger.paths, ledger.origin, ledger.keyring, 20)
     assert [(first, len(bodies)) for first, bodies, _ in pieces] == [(10, 10)]
     ledger.close()
 

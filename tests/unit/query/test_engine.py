@@ -32,7 +32,7 @@ from indelible.query import session as session_module
 from indelible.query.corpus import look
 from indelible.query.cursor import Position, encode_cursor, read_cursor
 from indelible.query.model import CountRequest, ExportRequest, SearchRequest
-from indelible.query.service import OPERATIONS, Service, raise_if_error
+from indelible.query.service import OPERATIONS, Service, error_answer, raise_if_error
 from indelible.query.sql_parts import Sql
 from indelible.query.text_sql import contains
 from indelible.store.columns import hash_of, table_of
@@ -272,9 +272,38 @@ def test_columns_that_say_a_target_which_the_body_does_not_are_named(
 ) -> None:
     engine, corpus = make([_touched(event_body, n, f"d{n}") for n in range(9)], [9])
     corpus.all[4] = _touched(event_body, 4, "elsewhere")
+    asked = msgspec.json.encode(
+        SearchRequest(scope=EVERYTHING, predicate=term("target", "d4"))
+    )
     with pytest.raises(Damaged, match="event 4 matches") as caught:
-        found(engine, term("target", "d4"))
+        raise_if_error(Service(engine).dispatch("search", asked))
     assert caught.value.code == "columns_contradicted"
+
+
+def test_every_error_arrives_as_what_it_was() -> None:
+    kinds = [IndelibleError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        sent = error_answer(IndelibleError("no", code=kind.code, field="f", remedy="r"))
+        with pytest.raises(IndelibleError, match="no") as caught:
+            raise_if_error(sent)
+        assert (caught.value.code, caught.value.field) == (kind.code, "f")
+        if kind.__init__ is IndelibleError.__init__:
+            assert caught.value.status == kind.status
+
+
+def test_a_page_that_only_a_false_candidate_follows_is_the_last(
+    make: Make, event_body: Body
+) -> None:
+    told = [_touched(event_body, n, "plumless" if n > 6 else "buckeroo") for n in range(10)]
+    engine, _ = make(told, [5, 9])
+    wanted = SearchRequest(scope=EVERYTHING, predicate=term("target", "plumless"), limit=3)
+    page = engine.search(wanted)
+    assert [row.index for row in page.events] == [9, 8, 7]
+    assert page.cursor == ""
+    two = engine.search(msgspec.structs.replace(wanted, limit=2))
+    assert [row.index for row in two.events] == [9, 8]
+    assert two.cursor
 
 
 def test_a_search_for_a_target_reads_no_target_ids(make: Make, event_body: Body) -> None:
