@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,11 +42,16 @@ from indelible.query.model import (
 from indelible.query.run import QueryEngine, shown_values
 from indelible.store.column_file import ColumnFile, merge_column_files, write_column_file
 from indelible.store.columns import table_of
+from support.old_columns import write_first_version
+
+Write = Callable[..., ColumnFile]
 
 BASE_US = 1_772_500_000_000_000
 WORDS = ["a", "b", "ab", "A B", "é", "É", "Σς", "İ", "x.y", "1", "10", "", "%", "_", '"', "\\",
          "a/b", "~", "\x00", "a\x00b", "\n", "🙂", "'; --", "null", "{}", "0"]  # fmt: skip
+TWINS = ["plumless", "buckeroo"]  # one CRC-32
 texts = st.sampled_from(WORDS)
+ids = st.sampled_from(TWINS) | texts
 keys = st.sampled_from(["n", "a", "b", "0", "x.y", "a/b", "~1", "", "é", '"'])
 orders = st.sampled_from([Op.GE, Op.GT, Op.LE, Op.LT])
 ips = st.sampled_from(["10.0.0.1", "10.0.0.200", "192.0.2.7", "2001:db8::1", "::ffff:10.0.0.1"])
@@ -83,7 +88,7 @@ actors = st.fixed_dictionaries(
         ),
     },
 )  # fmt: skip
-targets = st.fixed_dictionaries({"type": texts, "id": texts}, optional={"name": texts})
+targets = st.fixed_dictionaries({"type": texts, "id": ids}, optional={"name": texts})
 
 
 @st.composite
@@ -98,7 +103,7 @@ def bodies(draw: st.DrawFn) -> bytes:
         "origin": st.fixed_dictionaries(
             {}, optional={"ip": ips, "host": texts, "user_agent": texts, "request_id": texts}
         ),
-        "id": texts,
+        "id": ids,
         "tenant": texts,
         "severity": st.sampled_from(["low", "high"]),
         "labels": st.dictionaries(keys, texts, max_size=2),
@@ -143,7 +148,7 @@ paths = st.lists(keys, min_size=1, max_size=2).map(
 labels = keys.map("label.{}".format)
 leaves: st.SearchStrategy[Predicate] = st.one_of(
     _terms(st.sampled_from(plain), text_ops, texts),
-    _terms(st.sampled_from(["target", "actor", "onbehalf", "id"]), st.just(Op.EQ), texts),
+    _terms(st.sampled_from(["target", "actor", "onbehalf", "id"]), st.just(Op.EQ), ids),
     _terms(labels, text_ops, texts),
     _terms(paths, st.sampled_from([Op.EQ, Op.PREFIX, Op.CONTAINS]), texts | numbers),
     _terms(paths, orders, numbers.filter(lambda n: n != "-0") | st.integers(-5, 60)),
@@ -192,17 +197,17 @@ class _Corpus:
         return [(index, self.kept[index]) for index in indexes]
 
 
-def _file(kept: list[bytes], begin: int, end: int, folder: Path) -> ColumnFile:
+def _file(
+    kept: list[bytes], begin: int, end: int, folder: Path, write: Write = write_column_file
+) -> ColumnFile:
     file_id = os.urandom(8).hex()
     table = table_of(list(enumerate(kept))[begin:end])
-    return write_column_file(
-        table, folder / file_id, key=os.urandom(32), file_id=file_id, origin="o"
-    )
+    return write(table, folder / file_id, key=os.urandom(32), file_id=file_id, origin="o")
 
 
 @contextmanager
 def _layouts(kept: list[bytes], cuts: list[int]) -> Iterator[list[QueryEngine]]:
-    """The same events all in the tail, in fresh files and a tail, and in one merged file."""
+    """The same events in the tail, in fresh files and a tail, in one merged file, in old ones."""
     plan.ROW_GROUP_ROWS = 2  # so that even these files are read in waves
     ends = sorted({min(cut, len(kept)) for cut in cuts} - {0})
     with tempfile.TemporaryDirectory() as name:
@@ -216,6 +221,8 @@ def _layouts(kept: list[bytes], cuts: list[int]) -> Iterator[list[QueryEngine]]:
                 fresh, folder / "merged", key=os.urandom(32), file_id="merged", origin="o"
             )
             corpora += [_Corpus(kept, fresh, ends[-1]), _Corpus(kept, [merged], ends[-1])]
+            old = _file(kept, 0, ends[0], folder, write_first_version)
+            corpora.append(_Corpus(kept, [old, *fresh[1:]], ends[-1]))
         engines = [QueryEngine(corpus, memory_mb=128, threads=1) for corpus in corpora]
         try:
             yield engines
@@ -230,6 +237,7 @@ def _pages(engine: QueryEngine, request: SearchRequest) -> list[int]:
         page = engine.search(request)
         assert len(page.events) <= request.limit
         found += [row.index for row in page.events]
+        assert page.events or not request.cursor
         if not page.cursor:
             return found
         assert len(page.events) == request.limit
