@@ -52,6 +52,7 @@ WORDS = ["a", "b", "ab", "A B", "é", "É", "Σς", "İ", "x.y", "1", "10", "", 
 TWINS = ["plumless", "buckeroo"]  # one CRC-32
 texts = st.sampled_from(WORDS)
 ids = st.sampled_from(TWINS) | texts
+ids_with_one_hash = st.sampled_from([*TWINS, "a"])
 keys = st.sampled_from(["n", "a", "b", "0", "x.y", "a/b", "~1", "", "é", '"'])
 orders = st.sampled_from([Op.GE, Op.GT, Op.LE, Op.LT])
 ips = st.sampled_from(["10.0.0.1", "10.0.0.200", "192.0.2.7", "2001:db8::1", "::ffff:10.0.0.1"])
@@ -285,6 +286,54 @@ _slow = settings(
     st.integers(0, 3),
 )
 def test_sql_over_files_and_tail_finds_what_the_evaluator_finds_page_by_page(
+    kept: list[bytes], cuts: list[int], asked: list[SearchRequest], less: int
+) -> None:
+    _compare(kept, cuts, asked, less)
+
+
+@st.composite
+def touched(draw: st.DrawFn) -> bytes:
+    """An event on targets of which some share a hash."""
+    event = msgspec.json.decode(draw(bodies()))
+    event["targets"] = [{"type": "t", "id": draw(ids_with_one_hash)}]
+    if draw(st.booleans()):
+        event["targets"] *= 2
+        event["targets"].append({"type": "t", "id": draw(ids_with_one_hash)})
+    return msgspec.json.encode(event)
+
+
+on_targets: st.SearchStrategy[Predicate] = st.recursive(
+    _terms(st.just("target"), st.just(Op.EQ), ids_with_one_hash),
+    lambda inner: st.one_of(
+        st.builds(All, children=st.lists(inner, min_size=1, max_size=2).map(tuple)),
+        st.builds(AnyOf, children=st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(Not, child=inner),
+    ),
+    max_leaves=3,
+)
+
+
+@_slow
+@given(
+    st.lists(touched(), min_size=2, max_size=12),
+    st.lists(st.integers(1, 12), min_size=1, max_size=3),
+    st.lists(
+        st.builds(
+            SearchRequest, scope=st.just(EVERYTHING) | on_targets, predicate=on_targets,
+            sort=st.sampled_from(["time", "index"]), descending=st.booleans(),
+            limit=st.integers(1, 4),
+        ),
+        min_size=1, max_size=4,
+    ),
+    st.integers(0, 3),
+)  # fmt: skip
+def test_targets_with_one_hash_are_never_taken_for_each_other(
+    kept: list[bytes], cuts: list[int], asked: list[SearchRequest], less: int
+) -> None:
+    _compare(kept, cuts, asked, less)
+
+
+def _compare(
     kept: list[bytes], cuts: list[int], asked: list[SearchRequest], less: int
 ) -> None:
     events = [read_body(body) for body in kept]
