@@ -42,6 +42,8 @@ def main() -> None:
         ("bench.disk", count + (["--cloudtrail", str(args.cloudtrail)] if given else [])),
         ("bench.verify", count),
         ("bench.start", []),
+        ("bench.parse", []),
+        ("bench.capture", []),
     ]
     failed = []
     for module, more in plan:

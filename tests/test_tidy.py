@@ -57,7 +57,7 @@ def test_a_module_reads_in_one_sitting(path: Path) -> None:
 NUMBERS_BESIDE_THE_CODE: dict[str, tuple[str, ...]] = {
     "a format or a protocol gives it": (
         "event/aws_catalogue.py VERSION", "event/catalogue.py VERSION", "event/strict.py _QUOTE",
-        "ingest/importer.py _ID_DIGITS", "ledger/journal.py MARK", "ledger/scan.py H",
+        "ingest/splitting.py _ID_DIGITS", "ledger/journal.py MARK", "ledger/scan.py H",
         "ledger/seen.py RECORD_BYTES", "ledger/seen_run.py HEADER_BYTES",
         "ledger/seen_run.py BITS_A_KEY", "ledger/seen_run.py SECTIONS",
         "ledger/tree_state.py _H", "ledger/tree_state.py MAX_LEVEL",
@@ -69,6 +69,8 @@ NUMBERS_BESIDE_THE_CODE: dict[str, tuple[str, ...]] = {
         "proof/receipt.py MAX_PROOF_HASHES", "proof/strict.py MAX_U64",
         "proof/strict.py MAX_NAME_BYTES", "proof/tile.py TILE_WIDTH", "proof/tile.py TILE_HEIGHT",
         "proof/tile.py MAX_LEVEL", "proof/tile.py MAX_INDEX", "proof/tile.py MAX_ENTRY_BYTES",
+        "ingest/protocols/datagrams.py _DATAGRAM_BYTES",
+        "ingest/protocols/relp.py _HEADER_MOST", "store/source_rows.py NONCE_BYTES",
         "store/column_file.py _BLOOM_NDV_MAX", "store/pieces.py PIECE_BYTES",
         "store/pieces.py TAG_BYTES", "store/pieces.py HEADER_BYTES_MAX", "store/records.py TAG",
     ),
@@ -77,12 +79,14 @@ NUMBERS_BESIDE_THE_CODE: dict[str, tuple[str, ...]] = {
         "server/search.py _SIZE_MAX", "server/tail.py _INDEX_MAX",
     ),
     "of the operating system": (
-        "app/process.py _PR_SET_PDEATHSIG", "base/errors.py EXIT_OK", "base/errors.py EXIT_ERROR",
+        "app/process.py _PR_SET_PDEATHSIG", "ingest/protocols/datagrams.py _RCVBUFFORCE",
+        "base/errors.py EXIT_OK", "base/errors.py EXIT_ERROR",
         "base/errors.py EXIT_USAGE", "base/errors.py EXIT_REFUSED", "base/errors.py EXIT_DAMAGED",
         "base/errors.py EXIT_UNREACHABLE",
     ),
     "arithmetic of time": (
-        "base/clock.py MICROS", "query/aggregate.py _WEEK_US", "query/aggregate.py _MONDAY_US",
+        "base/clock.py MICROS", "ingest/completeness/rhythm.py _HOURS",
+        "query/aggregate.py _WEEK_US", "query/aggregate.py _MONDAY_US",
     ),
     "how a line is laid out for a reader": (
         "cli/demo_server.py _LOG_LINES", "cli/import_.py _SHOWN", "cli/output.py _LEAST",
@@ -90,8 +94,10 @@ NUMBERS_BESIDE_THE_CODE: dict[str, tuple[str, ...]] = {
         "event/sentence.py _LONG", "event/sentence.py _SHOWN", "server/search.py _ASKED_VALUES",
     ),
     "a choice of quality, not a bound": (
-        "cli/demo.py EVENTS", "cli/demo.py _LIVE_PER_SECOND", "event/strict.py _AROUND",
-        "ingest/parsers/cloudtrail_targets.py _FAR", "store/column_file.py _BLOOM_FPP",
+        "ingest/completeness/rhythm.py _SLOWEST", "cli/demo.py EVENTS",
+        "cli/demo.py _LIVE_PER_SECOND", "event/strict.py _AROUND",
+        "ingest/parsers/cloudtrail_targets.py _FAR", "ingest/submission.py NOT_STORED",
+        "store/column_file.py _BLOOM_FPP",
         "store/evidence.py LARGE_BODY_BYTES", "store/evidence.py LEVEL",
         "store/evidence.py LEVEL_LARGE",
     ),

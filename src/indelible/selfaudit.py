@@ -56,7 +56,7 @@ class SelfAudit:
         count = self._counts.get(key)
         now = self._now()
         if count is not None and now - count.last < COUNTED_SECONDS:
-            count.waiting += 1
+            count.waiting += action.times
             count.action = action
             return
         waiting = 0 if count is None else count.waiting
@@ -65,7 +65,7 @@ class SelfAudit:
         fresh = _Count(last=now, action=action)
         self._counts[key] = fresh
         try:
-            await self._store(encode(action, calls=waiting + 1))
+            await self._store(encode(action, calls=waiting + action.times))
         except BaseException:
             fresh.last -= COUNTED_SECONDS
             fresh.waiting += waiting

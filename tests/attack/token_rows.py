@@ -46,6 +46,11 @@ INSERT = (
     "INSERT INTO token (id, name, role, source, tenant, hash, created_us{more}) "
     f"VALUES ('{'e' * 16}', 'eve', 'auditor', '', '', {HASH}, 1800000000000000{{value}})"
 )
+LATER_TABLES = (
+    "source_settings", "source_tally", "position", "audit_policy", "unstated", "rolled_ids",
+)
+"""What migrations after the one that binds tokens have made."""
+
 FORGED = INSERT.format(more="", value="")
 TOKEN_ROWS: dict[str, Callable[[Place], None]] = {
     "token-forged": sql(FORGED),
@@ -58,6 +63,7 @@ TOKEN_ROWS: dict[str, Callable[[Place], None]] = {
     "token-revocation-removed": sql("UPDATE token SET revoked_us=NULL WHERE name='leaver'"),
     "token-row-brought-back": brought_back,
     "tokens-as-of-an-earlier-release": sql(
-        "ALTER TABLE token DROP COLUMN mac", "DELETE FROM migration WHERE number=3", FORGED
+        "ALTER TABLE token DROP COLUMN mac", "DELETE FROM migration WHERE number>=3",
+        *(f"DROP TABLE {table}" for table in LATER_TABLES), FORGED
     ),
 }

@@ -7,6 +7,7 @@ is, and a list should not wait for either.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ LIVES = 5
 POINTS = 10
 ROUNDS = 25
 CASES = 5_000
+RUNS = 200_000
+RUN_SECONDS = 300
 ENTRIES = 1_000_000
 BENCHES = ("ingest", "single", "search", "disk", "verify", "start")
 _SPREAD = 1_000_003
@@ -95,6 +98,38 @@ def _fuzz(_work: Path, seed: int, number: int, _out: Path) -> Outcome:
     return Outcome({**counts, f"{target.name} taken": counts["taken"]})
 
 
+def _messages(_out: Path) -> int:
+    from fuzz.parser_targets import PARSER_TARGETS
+
+    return 10 * len(PARSER_TARGETS)
+
+
+def _message(_work: Path, seed: int, number: int, _out: Path) -> Outcome:
+    from fuzz.parser_targets import PARSER_TARGETS
+    from fuzz.targets import fuzz
+
+    target = PARSER_TARGETS[number % len(PARSER_TARGETS)]
+    counts = fuzz(target, f"{seed}/{number}", CASES)
+    return Outcome({"inputs": counts["inputs"], "understood": counts["taken"]})
+
+
+def _guides(_out: Path) -> int:
+    from fuzz.parser_targets import PARSER_TARGETS
+
+    return len(PARSER_TARGETS)
+
+
+def _guide(_work: Path, _seed: int, number: int, _out: Path) -> Outcome:
+    """Inputs that seek new code, for one parser; a finding is the step's failure."""
+    from fuzz.guided import guided
+    from fuzz.parser_targets import PARSER_TARGETS
+
+    done = guided(PARSER_TARGETS[number].name, RUNS, RUN_SECONDS)
+    assert done.returncode == 0, done.stderr[-3_000:]
+    ran = re.findall(r"^Done (\d+) runs", done.stderr, re.M)
+    return Outcome({"inputs": int(ran[-1])})
+
+
 def _mutants(_out: Path) -> int:
     from campaigns.mutants import all_mutants
 
@@ -160,6 +195,13 @@ CAMPAIGNS: dict[str, Campaign] = {
     "fuzz": Campaign(
         f"mutated input for every parser of foreign bytes, {CASES:,} inputs a step",
         _fuzzes, _fuzz,
+    ),
+    "messages": Campaign(
+        f"mutated messages of every foreign format, {CASES:,} inputs a step", _messages, _message
+    ),
+    "guided": Campaign(
+        "inputs that seek new code in every parser of foreign formats (atheris), one parser a step",
+        _guides, _guide,
     ),
     "mutants": Campaign(
         "changes to proof and access that the tests must notice, one a step", _mutants, _mutant

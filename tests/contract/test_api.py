@@ -49,7 +49,7 @@ def test_every_description_says_the_permission_and_the_credential(described):
     for route in ROUTES:
         operation = described["paths"][template(route.path)][route.method.lower()]
         assert operation["operationId"] == route.name
-        if route.access is Access.OPEN:
+        if route.access in (Access.OPEN, Access.SIGNED):
             assert operation["security"] == []
             assert operation["x-permission"] is None
             continue
@@ -119,7 +119,8 @@ def test_the_answer_to_events_has_the_members_its_description_names(house, descr
     answer = house.post(b'{"action":"user.login","actor":{"type":"user","id":"ann"}}\n{}')
     schema = described["components"]["schemas"]["SubmitAnswer"]
     assert set(schema["required"]) == set(answer.json)
-    assert set(schema["properties"]) == {*answer.json, "receipts"}
+    optional = {"receipts", "summarised", "dropped_by_rule"}
+    assert set(schema["properties"]) == {*answer.json, *optional}
 
 
 def test_an_error_has_the_members_its_description_names(house, described):
@@ -144,6 +145,9 @@ def test_every_route_is_documented_with_its_permission_and_roles():
         assert route.summary in row
         if route.access is Access.OPEN:
             assert "| none | everybody |" in row
+            continue
+        if route.access is Access.SIGNED:
+            assert "| none | whoever signs with the source's secret |" in row
             continue
         able = ", ".join(r.value for r in GRANTABLE if route.permission in PERMISSIONS[r])
         assert f"| `{route.permission.value}` | {able}" in row
@@ -200,11 +204,16 @@ def _is_code(node: ast.AST) -> bool:
 
 
 def _codes():
-    """Every code that the source gives an error: class members, and `code=` of calls."""
+    """Every code that the source gives an error: class members, and `code=` of calls.
+
+    What a bucket's records say of an event (`Reason`) are no errors.
+    """
     for path in _source():
+        if path.name in ("digests_records.py", "s3_records.py"):
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             value = node.value if _is_code(node) else None
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value:
                 yield value.value
 
 

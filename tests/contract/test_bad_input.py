@@ -15,8 +15,8 @@ import pytest
 
 from indelible.base import limits
 from indelible.ingest.parsed import Rejected
-from indelible.ingest.parsers.cloudtrail import parse_cloudtrail
 from indelible.ingest.parsers.native import parse_native
+from support.parsing import parse_file
 
 GOOD = (
     b'{"action":"a.read","actor":{"type":"user","id":"x"},"targets":[{"type":"t","id":"i"}]}'
@@ -302,7 +302,7 @@ FOREIGN = [
 def test_a_foreign_message_that_cannot_be_read_is_kept_with_its_text(bad: bytes) -> None:
     good = (b'{"eventID":"1","eventSource":"s3.amazonaws.com","eventName":"GetObject",'
             b'"userIdentity":{"type":"IAMUser","userName":"u"}}')
-    accepted, refused = parse_cloudtrail(b"\n".join([good, bad, good]))
+    accepted, refused = parse_file("cloudtrail", b"\n".join([good, bad, good]))
     assert not refused
     assert [parsed.kind for parsed in accepted] == ["event", "unparsed", "event"]
     assert [parsed.line for parsed in accepted] == [1, 2, 3]

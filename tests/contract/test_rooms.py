@@ -15,9 +15,10 @@ from indelible.base.errors import NotFound
 from indelible.event.model import read_body
 from indelible.event.predicate import EVERYTHING, NOTHING, Op, Predicate, Term
 from indelible.ingest.parsers.native import parse_native
+from indelible.ingest.submission import Submission, SubmitResult
 from indelible.proof.keys import Ed25519Cosigner
 from indelible.query.model import ExportRequest
-from indelible.server.rooms import BundleRequest, Rooms, Submission, SubmitResult, VerifyRequest
+from indelible.server.rooms import BundleRequest, Rooms, VerifyRequest
 from indelible.store.meta import Meta
 from support.kept import Kept
 from support.token_keys import token_keyring

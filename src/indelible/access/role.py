@@ -28,6 +28,7 @@ class Permission(Enum):
     CLOCK = "clock"
     KEYS = "keys"  # rotate keys
     WITNESSES = "witnesses"
+    SOURCES = "sources"  # add, change and disable sources
     BACKUP = "backup"
     DESCRIBE = "describe"  # learn what the API offers: every role
 
@@ -66,6 +67,7 @@ _ADMIN = frozenset(
         Permission.CLOCK,
         Permission.KEYS,
         Permission.WITNESSES,
+        Permission.SOURCES,
         Permission.BACKUP,
         Permission.DESCRIBE,
     }

@@ -185,9 +185,11 @@ def _first_records(closing: Closing, keys: LogKeys) -> list[Own]:
 
 
 def _copy_meta(closing: Closing, to: Path, keyring: Keyring) -> None:
-    """Tokens and witnesses go on; sources get new numbers in the new log.
+    """Tokens, witnesses, sources' settings and the audit policy go on; sources get new numbers in
+    the new log, which declares the audit policy at its first start.
 
-    A token goes on if the old keyring vouches for it, and is then bound to the new one.
+    A token goes on if the old keyring vouches for it, and is then bound to the new one; so do
+    summaries of events that were answered and did not stand in the old log yet.
     """
     old = closing.data / "meta.sqlite"
     if not old.is_file():
@@ -195,17 +197,25 @@ def _copy_meta(closing: Closing, to: Path, keyring: Keyring) -> None:
     former = Keyring(closing.keys, closing.origin)
     try:
         meta = Meta(old, keyring=former)
-        tokens = meta.tokens()
+        tokens, settings = meta.tokens(), meta.of_sources.settings()
+        newest, unstated = meta.of_audit_policy.versions()[:1], meta.of_audit_policy.unstated()
         meta.backup(to)
         meta.close()
     finally:
         former.close()
     link = connect(to)
-    for table in ("source", "verification", "value", "token"):
+    for table in (
+        "source", "verification", "value", "token", "source_settings", "source_tally",
+        "audit_policy", "unstated", "rolled_ids",
+    ):
         link.execute(f"DELETE FROM {table}")
     link.close()
     meta = Meta(to, keyring=keyring)
     meta.adopt_tokens(tokens)
+    meta.of_sources.put_settings(settings)
+    for row in newest:
+        meta.of_audit_policy.put_version(msgspec.structs.replace(row, entry=None))
+    meta.of_audit_policy.keep(unstated, b"", 0)
     meta.close()
 
 

@@ -15,9 +15,12 @@ from functools import partial
 from typing import NamedTuple
 
 from indelible import __version__
+from indelible.app.audit_policy import AuditPolicies
 from indelible.app.damage import findings
 from indelible.app.place import Place
 from indelible.app.proving import Prover
+from indelible.app.sourcing import Sourcing
+from indelible.app.unstated import UnstatedEvents
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
 from indelible.base.errors import Damaged, IndelibleError, LedgerStopped
 from indelible.base.files import write_durably
@@ -31,6 +34,7 @@ from indelible.base.limits import (
     SOURCES,
 )
 from indelible.event.model import Via
+from indelible.ingest.sources import SourceSettings
 from indelible.ledger.incoming import (
     SELF,
     Durable,
@@ -76,6 +80,18 @@ class Witnessed(NamedTuple):
     alarm: Alarm | None = None
 
 
+class _Lost(NamedTuple):
+    """Messages of one source and hour that are not in the log, or were there before."""
+
+    refused: int = 0
+    repeated: int = 0
+    dropped: int = 0
+
+    def plus(self, more: _Lost) -> _Lost:
+        """Both together."""
+        return _Lost(*(mine + its for mine, its in zip(self, more, strict=True)))
+
+
 class Core:
     """One open ledger with everything that writes to it. Lives in one event loop."""
 
@@ -103,7 +119,10 @@ class Core:
         }
         self._sources[(SELF.id, "")] = SELF
         self._registering = asyncio.Lock()
-        self._tally: dict[tuple[int, int], tuple[int, int]] = {}
+        self._tally: dict[tuple[int, int], _Lost] = {}
+        self.sourcing = Sourcing(self.meta, lambda: ledger.tree.size)
+        self.audit_policy = AuditPolicies(self)
+        self.unstated = UnstatedEvents(self)
         self.committed = asyncio.Condition()
         self._publishing = asyncio.Lock()
         self.witnessed: dict[str, Witnessed] = {}
@@ -112,7 +131,7 @@ class Core:
 
     def known_damage(self) -> tuple[str, ...]:
         """What is known to be wrong, in words."""
-        return (*self.damage, *self.meta.strange)
+        return (*self.damage, *self.meta.strange, *self.sourcing.strange)
 
     def unwitnessed_seconds(self) -> float:
         """How long the oldest event without a cosignature has been waiting, at most.
@@ -175,31 +194,54 @@ class Core:
             found = self._sources[(name, tenant)] = Source(number, name)
             return found
 
-    def tally(self, source: Source, *, refused: int = 0, repeated: int = 0) -> None:
-        """Count events that were refused, or were there already, for the statement of this hour."""
-        if not refused and not repeated:
-            return
-        key = (source.number, wall_us() // (3600 * MICROS))
-        before = self._tally.get(key, (0, 0))
-        self._tally[key] = (before[0] + refused, before[1] + repeated)
+    def known_source(self, name: str, tenant: str) -> Source | None:
+        """The source of this name and tenant, if it is registered."""
+        return self._sources.get((name, tenant))
+
+    def known_sources(self) -> list[tuple[Source, SourceSettings | None]]:
+        """Every source but the ledger itself, with its settings where it is configured."""
+        found = []
+        for (name, tenant), source in list(self._sources.items()):
+            if source.number:
+                configured = self.sourcing.configured(name, tenant)
+                found.append((source, configured.settings if configured else None))
+        return found
+
+    def tally(
+        self, source: Source, *, refused: int = 0, repeated: int = 0, dropped: int = 0
+    ) -> None:
+        """Count messages that were refused, were there already, or were lost on the way, for the
+        statement of this hour."""
+        lost = _Lost(refused, repeated, dropped)
+        if any(lost):
+            key = (source.number, wall_us() // (3600 * MICROS))
+            self._tally[key] = self._tally.get(key, _Lost()).plus(lost)
 
     async def state_tally(self) -> None:
-        """Write what was refused and repeated since the last statement, by source and hour."""
+        """Write what was refused, repeated and lost since the last statement, by source and hour;
+        keep the counts of all sources."""
         tally, self._tally = self._tally, {}
         while tally:
-            (number, hour), (refused, repeated) = tally.popitem()
+            (number, hour), lost = tally.popitem()
             data: dict[str, object] = {
-                "source": number, "hour": rfc3339(hour * 3600 * MICROS), "refused": refused,
-                "repeated": repeated,
+                "source": number, "hour": rfc3339(hour * 3600 * MICROS), "refused": lost.refused,
+                "repeated": lost.repeated,
             }
+            if lost.dropped:
+                data["dropped"] = lost.dropped
             try:
                 await self.own(own_record("statement", "ledger.refusals.state", data))
             except BaseException:  # what could not be stated is stated later
-                tally[(number, hour)] = (refused, repeated)
+                tally[(number, hour)] = lost
                 for key, left in tally.items():
-                    now = self._tally.get(key, (0, 0))
-                    self._tally[key] = (now[0] + left[0], now[1] + left[1])
+                    self._tally[key] = self._tally.get(key, _Lost()).plus(left)
                 raise
+        await self.unstated.beat()
+        kept, reach = self.sourcing.changed()
+        if reach is not None:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self.threads, self.sourcing.flush, kept, reach)
+            await self.unstated.forget()
 
     # --- life
 
@@ -229,6 +271,8 @@ class Core:
             data: dict[str, object] = {"file": torn.file, "index": torn.at}
             await self.own(own_record("event", "indelible.journal.quarantine", data))
             mark_reported(self.ledger.paths, torn)
+        await self.audit_policy.begin()
+        await self.unstated.begin()
 
     async def announce_signing_keys(self) -> None:
         """Say in the log which keys sign now, and then in `vkey`: where that file names others.
@@ -390,6 +434,7 @@ class Core:
     async def end(self) -> None:
         """Finish what is waiting, write the last statement, close."""
         if self.ledger.writer.stopped is None:
+            await self.unstated.end()
             await self.state_tally()
             await self.own(own_record("event", "indelible.stop", {}, "execute"))
         async with self._dropping:  # whoever drops hears that it is done

@@ -14,6 +14,7 @@ from indelible.app.place import Place
 from indelible.app.signatures import Notes
 from indelible.base.errors import Damaged
 from indelible.ledger.fsck import KEYS, START, FsckReport, LedgerFsck, Problems, database
+from indelible.ledger.fsck_audit_policy import compare_versions
 from indelible.ledger.fsck_derived import DerivedFsck
 from indelible.ledger.fsck_sources import compare_sources
 from indelible.ledger.fsck_tables import strange_meta
@@ -21,12 +22,15 @@ from indelible.ledger.publish import LogKeys
 from indelible.ledger.register import Register
 from indelible.ledger.scan import BROKEN, describe, key_of
 from indelible.proof.verification_policy import VerificationPolicy
+from indelible.store.audit_tables import VersionRow
 from indelible.store.keyring import Keyring
 from indelible.store.meta import Meta, SourceRow
+from indelible.store.sqlite import StoreAltered
 from indelible.store.token_rows import undone_text
 
 _REBUILD = "Run `indelible register rebuild --from CHECKPOINT` with one that was kept elsewhere."
 _META = "Bring it back from a backup; tokens, sources and witnesses are in it, no events."
+_POLICY = "Set it again with `indelible audit-policy set`, and ask who can write this folder."
 _TOKEN = "End it with `indelible token revoke ID`, and ask who can write this folder."
 _CHECKPOINT = "Run `indelible verify`; the next start signs again if data and register agree."
 
@@ -39,6 +43,7 @@ class FolderFsck:
         self._paths, self._origin = place.paths, place.settings.origin
         self.problems = Problems()
         self._sources: list[SourceRow] | None = None
+        self._policies: list[VersionRow] | None = None
 
     def run(self, columns: bool, advance: Callable[[int, int], None]) -> FsckReport:
         """Everything; a part that cannot be read does not keep the others from being checked."""
@@ -61,6 +66,13 @@ class FolderFsck:
         if self._sources is not None:
             for text, index in compare_sources(self._sources, derived.records):
                 self.problems.add("meta", self._paths.meta.name, text, _META, index, index)
+        if self._policies is not None:
+            whole = derived.records.sealed_read and derived.records.journals_read
+            for text, index in compare_versions(
+                self._policies, derived.policies, ledger.bodies.size, whole=whole
+            ):
+                text = f"audit policy: {text}"
+                self.problems.add("meta", self._paths.meta.name, text, _POLICY, index, index)
         if columns:
             self._guarded("columns", lambda: derived.columns(ledger.columns, advance))
         if not problems.found:
@@ -134,12 +146,13 @@ class FolderFsck:
         try:
             meta = Meta(path, keyring=keyring, read_only=True)
             try:
-                said = meta.integrity() or strange_meta(path)
+                said = meta.integrity() or _cut_off(path) or strange_meta(path)
                 if not said:
                     kept_findings(meta)
                     self._sources = meta.sources()
                 if keyring is not None and not said:
                     self._tokens(meta)
+                    self._policies = _versions(meta)
             finally:
                 meta.close()
         except BROKEN as error:
@@ -198,6 +211,22 @@ class FolderFsck:
                 text = "is not the log's public key" if found else "is missing"
                 remedy = f"Write it again from `indelible keys show`: {line[:60]}..."
                 self.problems.add("vkey", name, text, remedy)
+
+
+def _cut_off(path: Path) -> list[str]:
+    """A database ends with a whole page: SQLite reads what is missing of the last one as zeros."""
+    with path.open("rb") as file:
+        page = int.from_bytes(file.read(18)[16:], "big")  # of the header; 1 stands for 65,536
+        size = file.seek(0, os.SEEK_END)
+    return ["it is cut off inside a page"] if size % (page if page > 1 else 1 << 16) else []
+
+
+def _versions(meta: Meta) -> list[VersionRow]:
+    """Versions of the audit policy; none in metadata that an earlier release wrote."""
+    try:
+        return meta.of_audit_policy.versions()
+    except StoreAltered:
+        return []
 
 
 def fsck_place(

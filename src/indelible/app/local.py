@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import TracebackType
 
+from indelible.app.audit_preview import OPERATION as PREVIEW
+from indelible.app.audit_preview import preview
 from indelible.app.core import Core
 from indelible.app.corpus import LiveCorpus, service_over
 from indelible.app.place import Place
@@ -44,6 +46,9 @@ class EmbeddedEngine:
 
     async def ask(self, op: str, payload: bytes, size: int) -> bytes:
         """See `Engine.ask`."""
+        if op == PREVIEW:
+            ledger = self._core.ledger
+            return await asyncio.to_thread(preview, ledger.reader, ledger.manifest, size, payload)
         async with self._turn:
             service = await asyncio.to_thread(self._ready)
             return raise_if_error(await asyncio.to_thread(service.dispatch, op, payload))
@@ -139,6 +144,7 @@ class LocalLedger:
         self.place = Place.at(data, flags)
 
     async def __aenter__(self) -> LocalLedger:
+        self.place.know_parsers()
         self.core = Core(self.place, self.place.open(), _ignore)
         try:
             self.engine = LocalEngine(self.core)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from indelible.app.copying import ABOUT, STATE
 from indelible.base.errors import Damaged, IndelibleError, LedgerStopped
 from indelible.base.settings import Settings, load
+from indelible.ingest.parsers.table import add_mappings
 from indelible.ledger.open import Ledger
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.reader import LedgerReader
@@ -46,6 +47,10 @@ class Place(NamedTuple):
     def paths(self) -> LedgerPaths:
         """The folders of its ledger."""
         return LedgerPaths(self.data)
+
+    def know_parsers(self) -> None:
+        """Let the folder's own mappings be known; raises `BadMapping` for one that is unfit."""
+        add_mappings(self.data / "parsers")
 
     def keyring(self, *, read_only: bool = False) -> Keyring:
         """Its keyring."""

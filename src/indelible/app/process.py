@@ -31,12 +31,21 @@ def end_with_parent() -> None:
 
 def run_role(role: str, place: Place, run: Path, number: int) -> None:
     """Run one process to its end."""
+    if role in ("writer", "collector"):
+        place.know_parsers()
     if role == "writer":
         import uvloop
 
         from indelible.app.writer import run_writer
 
         uvloop.run(run_writer(place, run))
+        return
+    if role == "collector":
+        import uvloop
+
+        from indelible.app.collector import run_collector
+
+        uvloop.run(run_collector(place.settings, run))
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     process: SealerProcess | WorkerProcess

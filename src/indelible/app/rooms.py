@@ -29,19 +29,24 @@ from indelible.base.limits import (
 from indelible.event.evaluate import matches
 from indelible.event.model import Via, read_body
 from indelible.event.predicate import EVERYTHING, Predicate
+from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.sources import SourceSettings
+from indelible.ingest.submission import Submission, SubmitResult
 from indelible.ledger.cosign import WitnessError, cosigner_key
 from indelible.ledger.incoming import Own
 from indelible.ledger.kernel import entry_of, head_of
 from indelible.ledger.reader import Stored
 from indelible.proof.tree import leaf_hash
 from indelible.server.rooms import (
+    AuditPolicyVersion,
+    AuditPolicyView,
+    Author,
     BundleRequest,
     EventView,
     Readiness,
     Receipt,
+    SourceView,
     Status,
-    Submission,
-    SubmitResult,
     VerifyOutcome,
     VerifyRequest,
     WitnessView,
@@ -103,18 +108,66 @@ class LiveRooms:
         """See `Rooms.submit`."""
         core = self._core
         source = await core.source(submission.source, submission.tenant)
+        core.tally(source, refused=submission.rejected, dropped=submission.dropped)
         if not submission.events:
-            core.tally(source, refused=submission.rejected)
+            core.sourcing.count(source, submission, None)
             return _EMPTY
         via = _via(
             submission.protocol, submission.parser, submission.peer, submission.tls,
             submission.backfill,
         )
-        written = await core.write(source, via, submission.events)
-        core.tally(source, refused=submission.rejected, repeated=len(written.duplicates))
+        with core.sourcing.under_way():
+            if core.audit_policy.decider is not None and core.audit_policy.concerns(source.id):
+                return await core.audit_policy.submit(source, via, submission)
+            written = await core.write(source, via, submission.events)
+            core.tally(source, repeated=len(written.duplicates))
+            core.sourcing.count(source, submission, written)
         return SubmitResult(
-            indexes=written.indexes, duplicates=written.duplicates, conflicts=written.conflicts
+            indexes=written.indexes, duplicates=written.duplicates, conflicts=written.conflicts,
+            repeats=written.repeats,
         )
+
+    def configured(self, source: str, tenant: str) -> Configured | None:
+        """See `Rooms.configured`."""
+        return self._core.sourcing.configured(source, tenant)
+
+    async def put_source(self, settings: SourceSettings, secret: bytes | None) -> None:
+        """See `Rooms.put_source`."""
+        await self._core.source(settings.id, settings.tenant)
+        self._core.sourcing.put(settings, secret)
+
+    def pause_source(self, source: str, tenant: str, until_us: int) -> None:
+        """See `Rooms.pause_source`."""
+        known = self._core.known_source(source, tenant)
+        if known is None:
+            raise NotFound(f"there is no source {source!r}")
+        sourcing = self._core.sourcing
+        sourcing.tally(known).rhythm.paused_until_us = until_us
+        kept, upto = sourcing.changed()
+        if upto is not None:  # a pause that was answered outlives a crash
+            sourcing.flush(kept, upto)
+
+    def sources(self) -> Sequence[SourceView]:
+        """See `Rooms.sources`."""
+        return state.sources(self._core)
+
+    def audit_policy(self) -> AuditPolicyView:
+        """See `Rooms.audit_policy`."""
+        return self._core.audit_policy.view()
+
+    def audit_policies(self) -> Sequence[AuditPolicyVersion]:
+        """See `Rooms.audit_policies`."""
+        return self._core.audit_policy.versions()
+
+    def audit_policy_version(self, version: int) -> AuditPolicyVersion:
+        """See `Rooms.audit_policy_version`."""
+        return self._core.audit_policy.one(version)
+
+    async def set_audit_policy(
+        self, rules: str, reason: str, by: Author
+    ) -> AuditPolicyVersion:
+        """See `Rooms.set_audit_policy`."""
+        return await self._core.audit_policy.set(rules, reason, by)
 
     async def record(self, content: bytes) -> int:
         """See `Rooms.record`."""

@@ -1,7 +1,7 @@
-"""`serve`: the parent of the writer, the sealer and the query workers.
+"""`serve`: the parent of the writer, the sealer, the collector and the query workers.
 
-The writer holds the lock and decides: when it ends, the others end. A sealer or a worker that ends
-is started again, a little later each time it happens.
+The writer holds the lock and decides: when it ends, the others end. A sealer, a collector or a
+worker that ends is started again, a little later each time it happens.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from indelible.base.clock import monotonic
 from indelible.base.errors import EXIT_ERROR, FolderInUse, IndelibleError
 from indelible.base.files import FolderLock
 from indelible.base.limits import (
+    COLLECT_DRAIN_SECONDS,
     POLL_SECONDS,
     PROCESS_DRAIN_SECONDS,
     RESTART_CALM_SECONDS,
@@ -115,6 +116,7 @@ def run_parent(data: Path, query_workers: int, run: Path) -> int:
     base = [sys.executable, "-m", "indelible.app.process"]
     writer = Child([*base, "writer", str(data)])
     sealer = Child([*base, "sealer", str(data)])
+    collector = Child([*base, "collector", str(data)])
     workers = [Child([*base, "query", str(data), str(n)]) for n in range(query_workers)]
     stopping = False
 
@@ -129,12 +131,15 @@ def run_parent(data: Path, query_workers: int, run: Path) -> int:
         assert writer.process is not None
         while not stopping and writer.process.poll() is None:
             sealer.revive()
+            collector.revive()
             for worker in workers:
                 worker.revive()
             time.sleep(POLL_SECONDS)
+        if writer.process.poll() is None:
+            collector.end(2 * COLLECT_DRAIN_SECONDS)  # it hands over what it has read
         writer.end(PROCESS_DRAIN_SECONDS)
         code = writer.process.returncode
         return code if code >= 0 else EXIT_ERROR
     finally:
-        for one in (writer, sealer, *workers):
+        for one in (writer, collector, sealer, *workers):
             one.end(5.0)

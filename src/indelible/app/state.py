@@ -13,9 +13,10 @@ from indelible.app.core import Core
 from indelible.app.full import last_full
 from indelible.base.clock import MICROS, rfc3339, wall_us
 from indelible.base.limits import RESERVED_BYTES
+from indelible.ledger.incoming import SELF
 from indelible.proof.keys import VerifierKey
 from indelible.proof.note import check, parse
-from indelible.server.rooms import Readiness, Status, WitnessView
+from indelible.server.rooms import Readiness, SourceView, Status, WitnessView
 from indelible.store.meta import VerificationRow
 
 
@@ -122,6 +123,41 @@ def _full_in_days(core: Core, free: int, used: int) -> float | None:
     if days <= 0 or used <= 0:
         return None
     return round(max(0, free - RESERVED_BYTES) / (used / max(days, 1 / 24)), 1)
+
+
+def sources(core: Core) -> list[SourceView]:
+    """Every source that is configured or was seen, by name."""
+    now = wall_us()
+    numbers = {(row.id, row.tenant): row.number for row in core.meta.sources()}
+    settings = {(c.settings.id, c.settings.tenant): c.settings for c in core.sourcing.all()}
+    views = []
+    for key in sorted({*numbers, *settings} - {(SELF.id, "")}):
+        said = settings.get(key)
+        tally = core.sourcing.peek(numbers.get(key, -1))
+        lag, unstated = tally.lag_us, core.unstated.of(*key)
+        views.append(
+            SourceView(
+                id=key[0], tenant=key[1], number=numbers.get(key, 0),
+                protocol=said.protocol if said else "", parser=said.parser if said else "",
+                owner=said.owner if said else "", about=said.about if said else "",
+                criticality=said.criticality if said else "",
+                disabled=said is not None and said.disabled, configured=said is not None,
+                per_minute=round(tally.per_minute(now), 1),
+                lag_seconds=None if lag is None else round(lag / MICROS, 3),
+                last=rfc3339(tally.last_us) if tally.last_us else "",
+                last_event=rfc3339(tally.event_us) if tally.event_us is not None else "",
+                received=tally.received + sum(unstated), stored=tally.stored,
+                duplicates=tally.duplicates,
+                conflicts=tally.conflicts, repeats=tally.repeats, unparsed=tally.unparsed,
+                stripped=tally.stripped, summarised=tally.summarised + unstated.summarised,
+                dropped_by_rule=tally.dropped_by_rule + unstated.dropped,
+                refused=tally.refused, dropped=tally.dropped, gaps=tally.gaps,
+                remarks=tuple(tally.rhythm.told), parsers=tally.parsers,
+                paused_until=rfc3339(paused) if (paused := tally.rhythm.paused_until_us) > now
+                else "",
+            )
+        )
+    return views
 
 
 def readiness(core: Core) -> Readiness:

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
+from indelible.app.audit_policy import AuditPolicies
 from indelible.app.core import Core
 from indelible.app.corpus import LiveCorpus
 from indelible.app.local import EmbeddedEngine
 from indelible.app.place import Place
 from indelible.app.proving import Prover
 from indelible.app.rooms import LiveRooms
+from indelible.app.sourcing import Sourcing
 from indelible.base.clock import Clock, wall_us
 from indelible.base.errors import IndelibleError
 from indelible.base.limits import ROOM_THREADS
@@ -99,6 +101,10 @@ class UnrecordedCore(Core):
         self.place = place
         self.ledger = ledger  # type: ignore[assignment]
         self.meta = Meta(place.paths.meta, keyring=ledger.keyring, read_only=True)
+        self.sourcing = Sourcing(self.meta)
+        self._sources = {
+            (row.id, row.tenant): Source(row.number, row.id) for row in self.meta.sources()
+        }
         self.sequencer = _Sequencer()  # type: ignore[assignment]
         self.publisher = _Note(place, ledger.keys)
         self.prover = Prover(ledger.origin, ledger.tree, ledger.reader, self.publisher)
@@ -108,6 +114,7 @@ class UnrecordedCore(Core):
         self.witnessed = {}
         self.not_ready = list
         self.committed = asyncio.Condition()
+        self.audit_policy = AuditPolicies(self)
 
     async def own(self, record: Own) -> int:
         """Reads report themselves here, where the report has nowhere to go."""

@@ -17,6 +17,8 @@ import msgspec
 from indelible.base.clock import monotonic
 from indelible.base.errors import IndelibleError, Unreachable
 from indelible.base.limits import LINK_FRAME_BYTES, LINK_SECONDS, POLL_SECONDS
+from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.submission import Submission, SubmitResult
 
 
 class Progress(msgspec.Struct, frozen=True, tag="durable"):
@@ -105,9 +107,59 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     exit_code: int
 
 
+class Sources(msgspec.Struct, frozen=True, tag="sources"):
+    """Writer to collector: every configured source, at first and after each change."""
+
+    sources: list[Configured]
+
+
+class Deliver(msgspec.Struct, frozen=True, tag="deliver"):
+    """Collector to writer: make this durable; answered by `Delivered` of the same number."""
+
+    number: int
+    submission: Submission
+
+
+class Keep(msgspec.Struct, frozen=True, tag="keep"):
+    """Collector to writer: keep how far a source was read; answered by `Delivered`."""
+
+    number: int
+    source: str
+    tenant: str
+    positions: dict[str, bytes]
+
+
+class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
+    """Writer to collector: it is durable, or `error` says in the one shape why it is not.
+
+    `again`: the ledger is busy or full, and the same may be tried again.
+    """
+
+    number: int
+    result: SubmitResult | None = None
+    error: bytes = b""
+    again: bool = False
+
+
+class Stranger(msgspec.Struct, frozen=True, tag="stranger"):
+    """Collector to writer: somebody whom no source names tried to send, `count` times."""
+
+    protocol: str
+    peer: str
+    certificate: str
+    count: int
+
+
+class Listening(msgspec.Struct, frozen=True, tag="listening"):
+    """Collector to writer: what it listens to, and why not to what it should."""
+
+    where: dict[str, str]
+    troubles: list[str]
+
+
 Message = (
     Progress | SealNow | Checked | Sealed | Reloaded | ColumnsMoved | Trouble | ChunkOf | Flush
-    | Ask | Answer | Refused
+    | Ask | Answer | Refused | Sources | Deliver | Keep | Delivered | Stranger | Listening
 )
 
 _encoder = msgspec.msgpack.Encoder()

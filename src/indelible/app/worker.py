@@ -7,11 +7,14 @@ import logging
 import os
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
 from indelible.app import wire
+from indelible.app.audit_preview import OPERATION as PREVIEW
+from indelible.app.audit_preview import preview
 from indelible.app.corpus import LiveCorpus, service_over
 from indelible.app.place import Place
 from indelible.base.errors import Busy, IndelibleError
@@ -40,6 +43,7 @@ class WorkerProcess:
         reader = place.reader(keyring, manifest)
         self._corpus = LiveCorpus(place.paths, keyring, manifest, reader)
         self._service = service_over(self._corpus, place.settings)
+        self._preview = partial(preview, reader, manifest)
         self._run = run
         self._feed_lock = threading.Lock()
         path = run / f"query-{number}.sock"
@@ -102,6 +106,8 @@ class WorkerProcess:
                 for piece in self._service.export(ask.payload):
                     link.send(wire.Answer(piece, more=True))
                 link.send(wire.Answer(b""))
+            elif ask.op == PREVIEW:
+                link.send(wire.Answer(self._preview(ask.size, ask.payload)))
             else:
                 behind = max(0, ask.size - self._corpus.size)
                 answer = self._service.dispatch(ask.op, ask.payload, behind)

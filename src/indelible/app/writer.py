@@ -9,6 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
+from indelible.app.collecting import CollectorLink
+from indelible.app.completeness import Completeness
 from indelible.app.core import Core, every
 from indelible.app.link import ProcessEngine, SealerLink
 from indelible.app.place import Place
@@ -21,6 +23,7 @@ from indelible.base.errors import IndelibleError
 from indelible.base.limits import (
     CHECKPOINT_SECONDS,
     CLOCK_LOOK_SECONDS,
+    COMPLETENESS_SECONDS,
     IDLE_CHECKPOINT_SECONDS,
     KEYS_LOOK_SECONDS,
     STATEMENT_SECONDS,
@@ -42,10 +45,15 @@ async def run_writer(place: Place, run: Path) -> None:
         loop.add_signal_handler(name, stop.set)
     link = SealerLink(run)
     core = Core(place, place.open(), link.durable)
-    core.not_ready = lambda: [] if link.connected else ["the sealer process is starting"]
     listener = await link.listen(core)
     rooms = LiveRooms(core, ProcessEngine(link, Questions(run, place.settings.query_workers)))
     app = build_app(rooms, place.settings)
+    collector = CollectorLink(run, core, rooms, app.audit)
+    core.not_ready = lambda: [
+        *([] if link.connected else ["the sealer process is starting"]), *collector.not_ready(),
+    ]
+    collecting = await collector.listen()
+    completeness = Completeness(core)
     await core.begin()
     gc.collect()
     gc.freeze()
@@ -54,6 +62,7 @@ async def run_writer(place: Place, run: Path) -> None:
     tasks = [
         loop.create_task(publish(core, link)),
         loop.create_task(every(STATEMENT_SECONDS, core.state_tally)),
+        loop.create_task(every(COMPLETENESS_SECONDS, completeness.beat)),
         loop.create_task(every(CLOCK_LOOK_SECONDS, core.watch_clock)),
         loop.create_task(every(KEYS_LOOK_SECONDS, core.retire_signing_keys)),
         loop.create_task(every(VERIFY_NEW_SECONDS, lambda: verify_new(core))),
@@ -64,8 +73,10 @@ async def run_writer(place: Place, run: Path) -> None:
     ]
     try:
         await serve(app, place.settings, stop, started)
+        await collector.close()
         await app.close()
     finally:
+        collecting.close()
         await finish(core, link, tasks)
         listener.close()
         core.close()

@@ -81,6 +81,28 @@ SUGGEST_ROWS: Final = 1_000_000  # the newest, which completion takes its values
 # --- access
 TOKENS: Final = 10_000
 SOURCES: Final = 100_000
+SECRET_BYTES: Final = 65_536  # of a source: a signing secret, or a service account's key file
+GAP_RANGES: Final = 1_000  # missing ranges that are followed, of each boot of a source
+SOURCES_AT_ONCE: Final = 100  # looked at before others have their turn
+COMPLETENESS_SECONDS: Final = 15.0  # between two looks at what is missing
+GAP_RANGES_MOST: Final = 16_000  # missing ranges in memory before their gaps are on record
+GAP_SECONDS: Final = 60  # requests overtake each other: a missing number is a gap after this
+BOOTS: Final = 256  # of each numbering source, that are followed; the newest
+SILENCE_EXPECTED: Final = 20  # minutes that should have brought something: no chance any more
+SILENCE_LEAST_SECONDS: Final = 600  # shorter silences are told only where the register says so
+VOLUME_EVENTS: Final = 100  # an hour that usually brings fewer is not judged by half of them
+SHAPE_EVENTS: Final = 50  # an hour that brought fewer says nothing of a source's format
+SHAPE_SHARE: Final = 0.2  # of messages that could not be read; less is no change of format
+CLOCK_BATCHES: Final = 9  # newest batches by whose median a source's clock is judged
+CLOCK_AHEAD_SECONDS: Final = 60  # clocks that are kept agree within a second
+CLOCK_BEHIND_SECONDS: Final = 900  # a slow way takes minutes; a wrong zone is whole hours
+PAUSE_MOST_DAYS: Final = 90  # a declared pause; a source that is gone for longer is disabled
+COVERAGE_EVENTS: Final = 1_000  # of a source, below which nothing that is absent is called off
+COVERAGE_DAYS: Final = 30  # that coverage looks at unless told otherwise
+SOURCE_PARSERS: Final = 64  # whose events are counted by themselves, of each source
+RATE_MINUTES: Final = 15  # of each source, over which its rate is shown
+PEERS: Final = 256  # networks and certificates of one source
+SILENCE_MOST_SECONDS: Final = 400 * 86_400  # a yearly source may be silent for so long
 WITNESSES: Final = 32
 WITNESS_SECONDS: Final = 10  # one exchange with a witness, from connecting to the last byte
 WITNESS_ANSWER_BYTES: Final = 65_536  # a cosigned checkpoint, or lines of a witness's keys
@@ -130,6 +152,8 @@ IMPORT_WINDOW_BYTES: Final = 128 << 20  # what `zstd --long` without more needs
 IMPORT_BATCH_EVENTS: Final = 1_000
 IMPORT_BATCH_BYTES: Final = 8 << 20
 IMPORT_PEEK_BYTES: Final = 4_096  # of a file, to see what is in it
+CHANGE_BYTES: Final = BODY_BYTES // 8  # of all values of one event's changes that a parser takes
+ENVELOPES: Final = 4  # around one message: a shipper's document, a syslog header, and to spare
 RESOURCE_DEPTH: Final = 6  # resources named deeper in a CloudTrail record are parts of others
 
 # --- processes
@@ -179,6 +203,151 @@ PARSE_APART_BYTES: Final = 1 << 20  # a thousand events take milliseconds; more 
 PARSE_APART_LINES: Final = 8_192  # even short lines take long when each is refused with its reason
 REMEMBERED: Final = 4_096  # answers in each table of small facts (addresses, origins, actions)
 REMEMBERED_ADDRESSES: Final = 65_536  # of events whose columns are made
+
+# --- collector
+COLLECT_BYTES: Final = 64 << 20  # of messages that wait to be durable, from all senders together
+COLLECT_AGAIN_SECONDS: Final = 0.25  # a busy ledger is asked again after this
+COLLECT_BATCH_EVENTS: Final = 1_000  # of one connection, made durable together
+COLLECT_READ_BYTES: Final = 1 << 18  # of one connection, read at once
+COLLECT_CONNECTIONS: Final = 4_096  # of each listener; one more is hung up on
+COLLECT_IDLE_SECONDS: Final = 3_600  # a connection that says nothing for so long is closed
+COLLECT_FRAME_SECONDS: Final = 60  # a message that has begun is whole within this
+COLLECT_HANDSHAKE_SECONDS: Final = 15  # of TLS
+COLLECT_LAST_SECONDS: Final = 0.1  # a sender that says nothing for so long has nothing on its way
+COLLECT_DRAIN_SECONDS: Final = 5.0  # what was read is made durable before a stop
+SYSLOG_BYTES: Final = 262_144  # one message; what is longer is cut off and flagged `truncated`
+DATAGRAMS: Final = 65_536  # that wait to be read; more are counted as dropped
+DATAGRAMS_BYTES: Final = 64 << 20  # the same, in bytes
+DATAGRAM_BUFFER_BYTES: Final = 16 << 20  # asked of the kernel for each UDP socket
+DATAGRAM_SECONDS: Final = 0.02  # datagrams that arrive within this are made durable together
+STRANGERS: Final = 32  # unknown senders told by address, of each beat; others are one count
+STRANGERS_SECONDS: Final = 1.0
+
+# --- foreign protocols over HTTP
+OTLP_RAW_BYTES: Final = 32 << 20  # kept of one request: each record carries its resource again
+HEC_CHANNELS: Final = 10_000  # whose acknowledgements are counted; the oldest unused is forgotten
+HEC_ACKS: Final = 10_000  # asked for at once
+WEBHOOK_BYTES: Final = 4 << 20  # read before a signature is checked; one event takes a quarter
+WEBHOOK_SECONDS: Final = 300  # a signed time may lie so far off, as the vendors advise
+WEBHOOK_SECRETS: Final = 4  # of one source: the new one and those that it takes the place of
+WEBHOOK_SIGNATURES: Final = 16  # in one header: one for each secret that a vendor rotates
+WEBHOOK_BODIES: Final = 65_536  # whose signatures are remembered, to tell a body sent again
+
+# --- audit policy
+AUDIT_RULES: Final = 256  # of one audit policy: people must be able to read it
+AUDIT_POLICY_BYTES: Final = 65_536  # of its text, which stands in the log as one record
+AUDIT_POLICIES_SHOWN: Final = 100  # versions in a listing, the newest
+SORTED_EVENTS: Final = 1_000  # of one submission, sorted at once: then others have their turn
+SUMMARY_SECONDS: Final = 60  # of event time that one summary stands for
+SUMMARY_GRACE_SECONDS: Final = 30  # events of a minute arrive a little later
+SUMMARY_IPS: Final = 16  # addresses that one summary names
+SUMMARY_TYPES: Final = 16  # types of targets that one summary names
+SUMMARIES: Final = 20_000  # open at once, about 1 KB each; the oldest is written early
+ROLLED_IDS: Final = 131_072  # of rolled-up events, by which a retry is known; the newest, 26 MB
+PREVIEW_EVENTS: Final = 200_000  # stored events that a preview looks at: some seconds of work
+PREVIEW_COLUMN_BYTES: Final = 63  # that columns take for an event, where none is sealed to tell
+PREVIEW_QUESTIONS: Final = 5  # kinds of events named beside one rule, the most frequent
+PREVIEW_DAYS: Final = 30  # that a preview looks at unless told otherwise
+
+# --- PostgreSQL change capture
+CAPTURE_CHANGES: Final = 20_000  # asked of a slot at once; the server spools them on its disk
+CAPTURE_CHANGES_MOST: Final = 1_000_000  # the same, where most of the time goes into reading again
+CAPTURE_CHANGE_BYTES: Final = 16 << 20  # of one change; what is longer is cut off by the server
+CAPTURE_COLUMNS: Final = 1_664  # of one row, as PostgreSQL bounds it
+CAPTURE_RELATIONS: Final = 16_384  # tables whose description is held
+CAPTURE_SAID_BYTES: Final = 65_536  # of what an application says of a transaction
+CAPTURE_BATCH_BYTES: Final = 4 << 20  # of events made durable together
+CAPTURE_BATCHES: Final = 4  # on their way to be durable at once
+CAPTURE_SECONDS: Final = 1.0  # between two looks at a slot that had nothing
+CAPTURE_REST_MOST_SECONDS: Final = 60.0  # the same, of a slot that is slow to look at
+CAPTURE_SHARE: Final = 4  # a look is followed by so many times its own length of rest
+CAPTURE_KEEP_SECONDS: Final = 5.0  # within a transaction, between two notes of how far it was read
+CAPTURE_IDLE_BYTES: Final = 1 << 20  # of others' log, after which a slot with no changes moves on
+CAPTURE_CONNECT_SECONDS: Final = 10  # to each address of a server
+CAPTURE_KEEPALIVE_SECONDS: Final = 30  # of a connection whose other end may have vanished
+CAPTURE_PUBLICATIONS: Final = 32  # named by one source
+CAPTURE_TABLES_SHOWN: Final = 20  # in one finding of a check; the count is always whole
+
+# --- messages of several lines
+JOIN_SECONDS: Final = 2.0  # after its last line; a writer writes a message at once
+JOIN_LINES: Final = 4_096  # of one message
+JOIN_BYTES: Final = 512 << 10  # of one message; twice as much may be too large for an event
+JOIN_APART_BYTES: Final = 1 << 20  # between two lines of one message
+JOIN_HELD: Final = 1_024  # messages open at once
+JOIN_HELD_BYTES: Final = 8 << 20  # the same, in bytes
+
+# --- followed files
+FOLLOW_SECONDS: Final = 1.0  # between two looks at every file of a source
+FOLLOW_READ_BYTES: Final = 1 << 16  # of one file at once; lines may be as short as two bytes
+FOLLOW_FILES: Final = 10_000  # of one source
+FOLLOW_OPEN_FILES: Final = 256  # of all sources; the others are opened when they grow
+FOLLOW_POSITIONS: Final = 16_384  # of one source; the longest untouched is forgotten
+FOLLOW_FIRST_BYTES: Final = 4_096  # of a first line, by which files are told apart
+FOLLOW_TAIL_BYTES: Final = 256  # before a place, by which it is found again
+FOLLOW_TAILS: Final = 16  # such places kept of one file
+FOLLOW_SAME_BYTES: Final = 1_024  # less in common does not make a file that was put in place a copy
+FOLLOW_KEEP_SECONDS: Final = 1.0  # between two writes of how far a source was read
+FOLLOW_SETTLE_SECONDS: Final = 5.0  # a file unchanged for so long is whole (copied, packed)
+FOLLOW_UNCLEAR_SECONDS: Final = 30.0  # a new file that may be a copy is looked at for so long
+FOLLOW_PARTIAL_SECONDS: Final = 300.0  # a last line without end; buffering writers take minutes
+FOLLOW_LOST_SECONDS: Final = 60.0  # what became of a truncated or vanished file is looked for
+FOLLOW_GONE_SECONDS: Final = 60.0  # a removed file is held open until it was quiet for so long
+FOLLOW_AFTER_SECONDS: Final = 3_600.0  # the same of a rotated one; its writer may be slow to leave
+
+# --- asked APIs
+PULL_ANSWER_BYTES: Final = 64 << 20  # unpacked; a page of a thousand events takes a few MiB
+PULL_SECONDS: Final = 60.0  # between two pieces of an answer; services take long for a late page
+PULL_CONNECT_SECONDS: Final = 10.0
+PULL_REDIRECTS: Final = 3  # of one request, on the same host
+PULL_CONTENTS: Final = 10_000  # places of contents on one page of a list
+PULL_RETRY_SECONDS: Final = 1.0  # doubled after each failure, less up to a half by chance
+PULL_RETRY_MOST_SECONDS: Final = 300.0
+PULL_WAIT_SECONDS: Final = 3_600  # a service that asks for more is asked again after this
+PULL_TOKEN_SECONDS: Final = 60  # a token is renewed so long before it ends
+PULL_RECENT: Final = 65_536  # events that came lately, which an overlap need not bring again
+
+# --- objects in a bucket
+S3_SECONDS: Final = 60.0  # between two listings; each costs a request or two a folder of days
+S3_SECONDS_LEAST: Final = 1  # that a source may ask for instead
+S3_DAYS: Final = 3  # folders by date that every listing looks at, back from the last whole one
+S3_DAYS_MOST: Final = 30  # that a source may ask for instead
+S3_LATE_SECONDS: Final = 86_400  # from an object's time of writing until a listing shows it
+S3_SWEEP_SECONDS: Final = 86_400  # between two listings of everything
+S3_OLD_SECONDS: Final = 3_600  # an object that is older when it is read is no present event
+S3_AT_ONCE: Final = 4  # objects of one source that are read at once
+S3_OBJECT_BYTES: Final = 8 << 30  # of one object, unpacked; CloudTrail's take megabytes
+S3_TRIES: Final = 3  # of one request, and of one object whose connection breaks
+S3_TRY_SECONDS: Final = 1.0  # before an object is tried again, times the tries so far
+S3_TROUBLES: Final = 8  # objects in a row that cannot be read: it is the store, not the objects
+S3_AGAIN: Final = 1_000  # objects of one source that wait to be tried again
+S3_AGAIN_SECONDS: Final = 60  # before the first time, doubled after each
+S3_AGAIN_MOST_SECONDS: Final = 3_600
+S3_CONNECT_SECONDS: Final = 10
+S3_READ_SECONDS: Final = 60  # without a byte
+S3_ROLE_SECONDS: Final = 3_600  # of an assumed role, the most that a role allows by itself
+S3_ROLE_EARLY_SECONDS: Final = 300  # it is assumed anew so long before it ends
+S3_POLL_SECONDS: Final = 5  # that an empty queue lets us wait; a stop waits as long
+S3_LETTERS: Final = 10  # messages of a queue at once: SQS gives no more
+S3_VISIBLE_SECONDS: Final = 60  # a message is ours for so long, and again before that is over
+S3_NOTICES: Final = 1_000  # objects that one message of a queue names; S3 names one
+S3_NOTICE_BYTES: Final = 1 << 20  # of such a message; SQS takes no more
+S3_KEEP_SECONDS: Final = 1.0  # between two writes of what was read
+S3_REMEMBERED: Final = 50_000  # objects of one source that were read, the newest
+S3_REMEMBER_SECONDS: Final = 180_000  # two days and some hours: a listing sees them again
+S3_SLOT_SECONDS: Final = 600  # of writing times, whose objects are remembered in one position
+
+# --- digests of CloudTrail
+DIGEST_BYTES: Final = 64 << 20  # unpacked: the names of 150,000 log files
+DIGEST_RAW_BYTES: Final = 256 << 10  # a larger one is not kept whole in the record of its check
+DIGEST_SECONDS: Final = 3_600  # CloudTrail writes one an hour
+DIGEST_LATE_SECONDS: Final = 14_400  # a digest that is not there so long after its hour is overdue
+DIGEST_UNNAMED_SECONDS: Final = 86_400  # a log file that no digest names after this is remarkable
+DIGEST_KEYS_SECONDS: Final = 3_600  # a public key that was not there is asked for again after this
+DIGEST_LINKS: Final = 48  # digests of each chain that are remembered
+DIGEST_CHAINS: Final = 10_000  # of one source: accounts times regions times trails
+DIGEST_STEPS: Final = 1_000  # digests of one chain that are fetched back at once
+DIGEST_RUNS: Final = 4  # of each chain, between two beginnings, whose numbers are known
+DIGEST_SHOWN: Final = 50  # files that one finding names; the rest is counted
 
 # --- reading and checking files
 FILE_CHUNK_BYTES: Final = 1 << 20  # read or written at once where a file goes through as a whole

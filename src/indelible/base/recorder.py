@@ -35,7 +35,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     `action` begins with `indelible.`; `operation` is a value of `event.model.Operation`; `outcome`
     success, failure or denied. `peer` is the address it came from. `data` holds plain facts, never
     a secret and never a body. A `counted` action (polling) becomes one event a minute for each
-    doer, action and outcome, with the number of calls in `data.calls`.
+    doer, action and outcome, with the number of calls in `data.calls`; `times` is how many of
+    them this report stands for.
     """
 
     action: str
@@ -48,6 +49,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str = ""
     data: dict[str, Fact] = {}
     counted: bool = False
+    times: int = 1
 
 
 class Recorder(Protocol):

@@ -1,8 +1,8 @@
-"""Every setting in one table: the fields of `Settings`, each with its help, unit and reason.
+"""The settings of a ledger: where their values come from, and how each is checked.
 
-A value comes from, last wins: the default below, `DIR/indelible.toml`, `INDELIBLE_NAME` in the
-environment, a flag. An unknown name is an error, because a setting that is silently ignored is
-worse than none. `docs/reference/settings.md` is checked against this table.
+The table of all of them is `base.settings_table`. A value comes from, last wins: the default there,
+`DIR/indelible.toml`, `INDELIBLE_NAME` in the environment, a flag. An unknown name is an error,
+because a setting that is silently ignored is worse than none.
 
 Paths in the file are relative to DIR, paths in the environment and in flags to the current folder.
 """
@@ -16,7 +16,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple, NewType, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
 import msgspec
@@ -24,170 +23,25 @@ import msgspec
 from indelible.base.clock import MICROS, parse_duration
 from indelible.base.errors import IndelibleError, SettingsError
 from indelible.base.files import write_durably
+from indelible.base.settings_table import (
+    SETTINGS,
+    About,
+    Address,
+    Seconds,
+    Setting,
+    Settings,
+)
 
 FILE_NAME = "indelible.toml"
 ENVIRONMENT = "INDELIBLE_"
 NOT_SETTINGS = frozenset({"TOKEN_FILE", "URL"})  # read by the command line, not by the server
 _KUBERNETES = ("SERVICE_", "PORT_")  # set in every pod beside a Service named "indelible"
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
-Seconds = NewType("Seconds", int)
-
-
-class About(NamedTuple):
-    """What a person should know of one setting."""
-
-    help: str
-    reason: str
-    unit: str = ""
-    low: int | None = None
-    high: int | None = None
-    one_of: tuple[str, ...] = ()
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of one ledger, complete and checked. Durations are seconds."""
-
-    origin: Annotated[
-        str,
-        About(
-            "the log's name for ever: 1 to 255 bytes, no white space, no control character, no `+`",
-            "it stands in every checkpoint and in the name of every key; `init` sets it",
-        ),
-    ]
-    keys: Annotated[
-        Path,
-        About(
-            "folder of the keyring; default `$XDG_DATA_HOME/indelible/keys/ORIGIN`",
-            "outside the data folder, so that a copy of the data alone opens nothing",
-        ),
-    ]
-    state: Annotated[
-        Path,
-        About(
-            "folder of the register; default `$XDG_STATE_HOME/indelible/ORIGIN`",
-            "outside the data folder, so that an older copy of the data is recognised",
-        ),
-    ]
-    host: Annotated[
-        str,
-        About("address to listen on", "the loopback: reaching it from elsewhere is a decision"),
-    ] = "127.0.0.1"
-    port: Annotated[
-        int,
-        About(
-            "TCP port to listen on; 0 takes any free one",
-            "one that nothing common listens on", low=0, high=65_535,
-        ),
-    ] = 8440
-    publish: Annotated[
-        bool,
-        About(
-            "serve `/checkpoint` and `/tile/...` to everybody, without a token",
-            "the log holds no event, but it shows how busy the sources are",
-        ),
-    ] = False
-    tls_cert: Annotated[
-        Path | None,
-        About("certificate chain, PEM", "with `tls_key` the server speaks TLS only"),
-    ] = None
-    tls_key: Annotated[
-        Path | None, About("private key of the certificate, PEM", "belongs to `tls_cert`")
-    ] = None
-    tls_client_ca: Annotated[
-        Path | None,
-        About(
-            "authorities whose client certificates are required, PEM",
-            "off: a bearer token is enough",
-        ),
-    ] = None
-    insecure_plaintext: Annotated[
-        bool,
-        About(
-            "allow listening beyond the loopback without TLS",
-            "only behind a proxy that speaks TLS: tokens and events would cross the wire in clear",
-        ),
-    ] = False
-    trusted_proxies: Annotated[
-        tuple[str, ...],
-        About(
-            "addresses or blocks whose forwarded-for header counts",
-            "anybody can write such a header; none is believed by default",
-        ),
-    ] = ()
-    query_workers: Annotated[
-        int,
-        About("processes that answer searches", "one search at a time leaves a core to ingest",
-              "processes", 1, 64),
-    ] = 1
-    query_threads: Annotated[
-        int,
-        About("threads of one query process", "two keep the floors of docs/benchmarks.md",
-              "threads", 1, 256),
-    ] = 2
-    query_memory_mb: Annotated[
-        int,
-        About(
-            "memory of one query process's engine; a search that needs more is refused",
-            "all processes together stay under 2 GB by default; nothing is spilled to disk",
-            "MiB", 128, 1_048_576,
-        ),
-    ] = 512
-    seal_age: Annotated[
-        Seconds,
-        About("age at which a journal is sealed even if it is not full",
-              "a journal compresses nothing; a day bounds what waits", "duration", 60, 30 * 86400),
-    ] = Seconds(24 * 3600)
-    verify_every: Annotated[
-        Seconds,
-        About(
-            "beat on which all evidence is verified without being asked",
-            "damage is found while its backup still exists",
-            "duration", 3600, 400 * 86400,
-        ),
-    ] = Seconds(7 * 86400)
-    witness_every: Annotated[
-        Seconds,
-        About("beat on which each configured witness is asked to cosign",
-              "what no witness has cosigned can be cut off unseen by a holder of the keys",
-              "duration", 1, 86400),
-    ] = Seconds(10)
-    log_level: Annotated[
-        str,
-        About("how much the server says on stderr", "one line for each thing to know",
-              one_of=LOG_LEVELS),
-    ] = "info"
-
-
-class Setting(NamedTuple):
-    """One row of the table as documentation and `indelible serve --help` show it."""
-
-    name: str
-    type: str
-    default: object
-    about: About
-    hint: object
-
-
-_TYPE_NAMES: dict[object, str] = {
-    str: "text", int: "integer", bool: "boolean", Path: "path", Path | None: "path",
-    tuple[str, ...]: "list of texts", Seconds: "duration",
-}
-
-
-def _table() -> dict[str, Setting]:
-    rows = {}
-    hints = get_type_hints(Settings, include_extras=True)
-    for field in msgspec.structs.fields(Settings):
-        hint = hints[field.name]
-        assert get_origin(hint) is Annotated
-        kind, about = get_args(hint)
-        default = None if field.default is msgspec.NODEFAULT else field.default
-        rows[field.name] = Setting(field.name, _TYPE_NAMES[kind], default, about, kind)
-    return rows
-
-
-SETTINGS: dict[str, Setting] = _table()
+__all__ = [
+    "SETTINGS", "About", "Address", "Seconds", "Setting", "Settings", "check_listening",
+    "check_origin",
+    "default_keys", "default_state", "folder_name", "load", "write_initial",
+]
 
 
 def _bad(name: str, message: str, remedy: str | None = None) -> SettingsError:
@@ -215,7 +69,28 @@ def _parse(setting: Setting, value: object, base: Path, said_by: str) -> object:
         return known[value.lower()]
     if kind == tuple[str, ...]:
         return _texts(value, wrong)
+    if kind == Address | None:
+        return _address(name, value, wrong)
     return _number(setting, value, wrong)
+
+
+def _address(name: str, value: object, wrong: SettingsError) -> str:
+    if not isinstance(value, str):
+        raise wrong
+    host, colon, port = value.rpartition(":")
+    plain = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isdecimal() or not int(port) < 65_536 or (":" in plain) != (
+        host != plain
+    ):
+        remedy = "Write HOST:PORT, such as 127.0.0.1:6514 or [::1]:6514."
+        raise _bad(name, f"{wrong.message}: it is no address and port", remedy)
+    if plain != "localhost":
+        try:
+            ipaddress.ip_address(plain)
+        except ValueError as error:
+            remedy = "Name the address of one of this machine's interfaces, or 0.0.0.0 for all."
+            raise _bad(name, f"{wrong.message}: {plain!r} is no address", remedy) from error
+    return value
 
 
 def _texts(value: object, wrong: SettingsError) -> tuple[str, ...]:
@@ -380,6 +255,9 @@ def _complete(values: dict[str, object], path: Path, env: Mapping[str, str]) -> 
         values["state"] = default_state(origin, env)
     if ("tls_cert" in values) != ("tls_key" in values):
         raise _bad("tls_cert", "tls_cert and tls_key belong together; one is missing")
+    for name in ("syslog_tls", "relp_tls"):
+        if name in values and "tls_cert" not in values:
+            raise _bad(name, f"{name} needs tls_cert and tls_key")
     if "tls_client_ca" in values and "tls_cert" not in values:
         raise _bad("tls_client_ca", "client certificates need tls_cert and tls_key")
     return msgspec.convert(values, Settings, dec_hook=_keep)

@@ -84,9 +84,9 @@ class Client:
             headers = {"content-type": "application/json", **(headers or {})}
         return self._call("POST", path, params, content, headers, endless)
 
-    def delete(self, path: str) -> bytes:
+    def delete(self, path: str, params: Params | None = None) -> bytes:
         """The body of a DELETE."""
-        return self._call("DELETE", path, None)
+        return self._call("DELETE", path, params)
 
     def _call(
         self, method: str, path: str, params: Params | None, content: bytes | None = None,

@@ -62,7 +62,7 @@ def make_tokens(ledger: Path, folder: Path) -> dict[str, Path]:
 
 def load(client: Client, lines: Sequence[bytes]) -> Loaded:
     """Send a history as backfill, several batches in flight; every answer is looked at."""
-    batches = list(batches_of(io.BytesIO(b"\n".join(lines)), "history"))
+    batches = list(batches_of(io.BytesIO(b"\n".join(lines)), "history", "native"))
     began, done = monotonic(), 0
     with progress("loading") as advance, ThreadPoolExecutor(DEMO_REQUESTS) as pool:
         for batch, raw in zip(batches, pool.map(lambda b: _send(client, b.body), batches),

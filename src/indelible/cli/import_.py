@@ -18,8 +18,8 @@ from indelible.cli.options import Output, talks
 from indelible.cli.output import count_text, decode
 from indelible.cli.progress import progress
 from indelible.cli.visible import visible
+from indelible.ingest.importer import iter_batches
 
-PARSERS = ("native", "cloudtrail")
 _SHOWN = 20  # refusals that a person reads; --json has the first thousand
 
 
@@ -41,13 +41,15 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of POST /v1/import: `accepted` counts what is in the log, duplicates among them."""
+    """Answer of POST /v1/import: `accepted` counts what need not be sent again."""
 
     accepted: int
     duplicates: list[Line] = []
     conflicts: list[Line] = []
     rejected: list[Refusal] = []
     rejected_count: int = 0
+    summarised: list[tuple[int, int]] = []
+    dropped_by_rule: list[tuple[int, int]] = []
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -58,6 +60,8 @@ class Summary(msgspec.Struct, kw_only=True):
     stored: int = 0
     already_there: int = 0
     conflicts: int = 0
+    summarised: int = 0
+    dropped_by_rule: int = 0
     refused: int = 0
     refusals: list[Refusal] = []
     seconds: float = 0.0
@@ -65,8 +69,12 @@ class Summary(msgspec.Struct, kw_only=True):
     def add(self, file: str, answer: Answer) -> None:
         """Count one batch's answer."""
         self.read += answer.accepted + answer.rejected_count
-        self.stored += answer.accepted - len(answer.duplicates)
+        summarised = sum(count for _, count in answer.summarised)
+        dropped = sum(count for _, count in answer.dropped_by_rule)
+        self.stored += answer.accepted - len(answer.duplicates) - summarised - dropped
         self.already_there += len(answer.duplicates)
+        self.summarised += summarised
+        self.dropped_by_rule += dropped
         self.conflicts += len(answer.conflicts)
         self.refused += answer.rejected_count
         for refusal in answer.rejected[: REJECTIONS_SHOWN - len(self.refusals)]:
@@ -75,13 +83,17 @@ class Summary(msgspec.Struct, kw_only=True):
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--parser", type=click.Choice(PARSERS), default="native", show_default=True,
-              help="The format of the files.")
+@click.option("--parser", default="native", show_default=True, metavar="P",
+              help="The format of the files; auto tells it message by message "
+              "(`indelible parser list`).")
+@click.option("--zone", default="UTC", show_default=True, metavar="ZONE",
+              help="Time zone of times that name none.")
 @click.option("--source", metavar="NAME",
               help="Their source.  [default: a writer token's own, else the parser's name]")
 @talks()
 def import_(
-    client: Client, out: Output, files: tuple[str, ...], parser: str, source: str | None
+    client: Client, out: Output, files: tuple[str, ...], parser: str, zone: str,
+    source: str | None,
 ) -> None:
     """Store the events of files: plain, gzip or zstd, one a line or one JSON document; `-` reads
     standard input.
@@ -94,6 +106,7 @@ def import_(
     Examples:
       indelible import events.ndjson
       indelible import --parser cloudtrail CloudTrail/2026/03/*.json.gz
+      indelible import --parser auto --zone Europe/Berlin /var/log/auth.log*
       zstd -dc archive.zst | indelible import - --source archive
       indelible import --data ledger events.ndjson.gz --json
     """
@@ -102,7 +115,7 @@ def import_(
             raise Refused(f"there is no file {name}", remedy="Check the name; `-` reads stdin.")
     summary, began = Summary(files=len(files), refusals=[]), monotonic()
     try:
-        _send(client, files, parser, source, summary)
+        _send(client, files, {"parser": parser, "zone": zone, "source": source}, summary)
     except (IndelibleError, KeyboardInterrupt):
         if summary.stored:
             out.note(
@@ -116,11 +129,10 @@ def import_(
 
 
 def _send(
-    client: Client, files: tuple[str, ...], parser: str, source: str | None, summary: Summary
+    client: Client, files: tuple[str, ...], how: dict[str, str | None], summary: Summary
 ) -> None:
-    from indelible.ingest.importer import iter_batches
-
-    params: Params = {"parser": parser, "backfill": True, "source": source}
+    params: Params = {**how, "backfill": True}
+    parser = str(how["parser"])
     with progress("importing") as advance:
         for batch in iter_batches(files, parser, sys.stdin.buffer):
             raw = _post(client, batch.body, params)
@@ -150,6 +162,10 @@ def _lines(summary: Summary) -> list[str]:
     ]
     if summary.conflicts:
         lines.append(f"id conflicts   {summary.conflicts:>12,}  stored, flagged id_conflict")
+    if summary.summarised:
+        lines.append(f"summarised     {summary.summarised:>12,}  by the audit policy")
+    if summary.dropped_by_rule:
+        lines.append(f"dropped        {summary.dropped_by_rule:>12,}  by the audit policy")
     if summary.refused:
         lines.append(f"refused        {summary.refused:>12,}")
     for refusal in summary.refusals[:_SHOWN]:

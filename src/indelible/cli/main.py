@@ -28,7 +28,15 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "init": Entry("init", "init", "Make a new, empty ledger in a folder."),
         "serve": Entry("serve", "serve", "Run the server of a ledger."),
         "token": Entry("token", "token", "Create, list and revoke tokens."),
+        "source": Entry("source", "source", "Add, list, show and disable sources."),
+        "audit-policy": Entry(
+            "audit_policy", "audit_policy", "Decide what is kept of what arrives."
+        ),
         "import": Entry("import_", "import_", "Store events from files."),
+        "parser": Entry("parser", "parser", "List, try and draft parsers of formats."),
+    },
+    "Watch": {
+        "coverage": Entry("coverage", "coverage", "Which auditing is on, off or unknown."),
     },
     "Find": {
         "search": Entry("search", "search", "Find events."),

@@ -15,6 +15,7 @@ from typing import TextIO, TypeVar
 import click
 import msgspec
 
+from indelible.base.clock import MICROS, parse_rfc3339, wall_us
 from indelible.base.errors import IndelibleError
 from indelible.cli.failures import as_json, as_text
 from indelible.cli.visible import cut, cut_middle, pad, visible, visible_json, width
@@ -190,6 +191,11 @@ def age_text(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def age_of(rfc3339: str) -> str:
+    """How long ago a moment is, by this machine's clock."""
+    return age_text(max(0, wall_us() - parse_rfc3339(rfc3339)) / MICROS)
 
 
 def count_text(count: int, one: str, many: str | None = None) -> str:

@@ -12,7 +12,7 @@ from indelible.base.settings import SETTINGS, check_listening, load
 from indelible.cli.options import Output, data_required, plain
 
 _FIXED = ("origin", "keys", "state")  # decided by `init`, not from one start to the next
-PROCESSES = ("writer", "sealer", "query")
+PROCESSES = ("writer", "sealer", "collector", "query")
 
 
 def _settings_flags(command: Callable[..., object]) -> Callable[..., object]:

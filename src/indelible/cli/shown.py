@@ -74,8 +74,17 @@ def _facts(out: Output, event: StoredEvent) -> Iterator[tuple[str, str]]:
     yield "id", visible(event.id)
     yield "kind", visible(event.kind) if event.kind != "event" else ""
     yield "source", _source(event)
+    if event.stripped is not UNSET:
+        gone = event.stripped
+        yield "stripped", (
+            f"{visible(', '.join(gone.members))}, by rule {gone.rule} of audit policy version "
+            f"{gone.version}; SHA-256 of the message ({gone.bytes:,} bytes): "
+            f"{visible(gone.sha256)}"
+        )
     if event.conflict is not None:
         yield "conflict", f"event {event.conflict} bore this id first, with other content"
+    if event.repeat is not None:
+        yield "repeat", f"event {event.repeat} is the same message, which has no id"
 
 
 def _given(*parts: str | UnsetType) -> list[str]:

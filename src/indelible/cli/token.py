@@ -89,7 +89,7 @@ def create(
     raw = client.post("/v1/tokens", asked)
     made = decode(raw, Created)
     if output is not None:
-        _write_secret(output, made.token)
+        write_secret(output, made.token)
         shown = {**asked, "id": made.id, "file": str(output)}
         out.result(shown, [f"Token {visible(made.id)} ({role}) is in {visible(str(output))}."])
         return
@@ -100,7 +100,8 @@ def create(
     out.note(f"this is token {made.id} ({role}); it is not shown again")
 
 
-def _write_secret(path: Path, secret: str) -> None:
+def write_secret(path: Path, secret: str) -> None:
+    """A new file that only its owner reads, with the secret in it."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(secret + "\n")

@@ -212,6 +212,17 @@ class Via(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     backfill: bool = False
 
 
+class Stripped(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the audit policy took out of an event: `sha256` and `bytes` of the message as it came
+    (of native input: of the accepted event), the `members` that went, and which rule said so."""
+
+    sha256: str
+    bytes: int
+    members: list[str]
+    version: int
+    rule: int
+
+
 class StoredActor(msgspec.Struct, frozen=True, kw_only=True):
     """An actor as read back: open, so that later versions still read."""
 
@@ -246,6 +257,7 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     data: Raw = Raw()
     raw: Raw = Raw()
     raw_type: str = ""
+    stripped: Stripped | UnsetType = UNSET
     kind: str
     received: str
     source: StoredSource
@@ -253,6 +265,7 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     retention: int = 0
     flags: list[str] = []
     conflict: int | None = None
+    repeat: int | None = None
 
 
 _stored = msgspec.json.Decoder(StoredEvent)

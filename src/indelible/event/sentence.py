@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from indelible.event.actions import present_of
 from indelible.event.model import StoredActor, StoredEvent, Target
+from indelible.event.paths import scalars_at
 
 _LONG: Final = 80
 _SHOWN: Final = 2
@@ -74,7 +75,15 @@ def sentence(event: StoredEvent) -> str:
         return f"{who} tried to {present}{what}{tail}{behind} and was denied"
     if event.outcome == "failure":
         return f"{who} tried to {present}{what}{tail}{behind} and failed{_why(event)}"
-    return f"{who} {past}{what}{tail}{behind}"
+    return f"{who} {past}{what}{tail}{behind}{_times(event)}"
+
+
+def _times(event: StoredEvent) -> str:
+    """How often, of an event that stands for several."""
+    if "summary" not in event.flags:
+        return ""
+    found = scalars_at(bytes(event.data), "summary.count")
+    return f", {int(found[0]):,} times" if found and found[0].isdigit() else ""
 
 
 def _verbs(action: str) -> tuple[str, str, str]:

@@ -7,11 +7,13 @@ becomes a `Parsed` of kind `unparsed`.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from indelible.base.errors import InvalidEvent
-from indelible.event.model import Reason
+from indelible.event.model import Origin, Reason, Severity
 
 
 class Parsed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -22,6 +24,9 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is compared by: `content` for native input, the message as received for foreign formats.
     `time_us` is the event's own time in microseconds since 1970 UTC, None when it gave none.
     `line` is the position in the request, from 1: the line for NDJSON, the element for an array.
+    `parser` is what `via.parser` says of this event where that differs from the submission's.
+    `keep_repeats` asks the ledger to flag a repetition of a message that has no id. `original` is
+    what `idempotent` was before the audit policy stripped the event; empty for any other.
     """
 
     content: bytes
@@ -33,17 +38,27 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     time_us: int | None = None
     kind: str = "event"
     flags: tuple[str, ...] = ()
+    parser: str = ""
+    keep_repeats: bool = False
+    original: bytes = b""
 
 
 class Unparsed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The content of an event of kind `unparsed`: the message as it came, and why it was not read.
 
-    `raw` is the text, or base64 with `raw_type`, its media type. It has no action and no actor.
+    `raw` is the text, or base64 with `raw_type`, its media type. It has no action and no actor, but
+    what an envelope said of the message (when, on which host) stands in the usual members.
     """
 
+    time: datetime | UnsetType = UNSET
+    observed: datetime | UnsetType = UNSET
     reason: Reason
+    origin: Origin | UnsetType = UNSET
     id: str | UnsetType = UNSET
     tenant: str | UnsetType = UNSET
+    severity: Severity | UnsetType = UNSET
+    labels: dict[str, str] | UnsetType = UNSET
+    data: Raw | UnsetType = UNSET
     raw: str
     raw_type: str | UnsetType = UNSET
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from indelible.base.limits import FSCK_SHOWN, FSCK_STEP_EVENTS
 from indelible.ledger.fsck import BACKUP, KEYS, REINDEX, Problems
+from indelible.ledger.fsck_audit_policy import PolicyRecords
 from indelible.ledger.fsck_sources import SourceRecords
 from indelible.ledger.journal import MARK, journal_files
 from indelible.ledger.paths import LedgerPaths
@@ -34,6 +35,7 @@ class DerivedFsck:
     ) -> None:
         self._paths, self._origin, self._keyring, self.problems = paths, origin, keyring, problems
         self.records = SourceRecords()
+        self.policies = PolicyRecords()
 
     def ids(self, rows: list[SegmentRow]) -> None:
         """The id index: sound in itself, and what evidence says it must hold."""
@@ -70,6 +72,7 @@ class DerivedFsck:
                 unread = True
                 continue
             self.records.look(first, bodies, sealed=True)
+            self.policies.look(first, bodies)
             made_of = (id_record(seen, index, body) for index, body in enumerate(bodies, first))
             records = [made for made in made_of if made is not None]
             self._with_id += len(records)
@@ -115,6 +118,7 @@ class DerivedFsck:
             try:
                 for one in scan.records():
                     self.records.look(one.first, one.bodies, sealed=False)
+                    self.policies.look(one.first, one.bodies)
                     for index, body in enumerate(one.bodies, one.first):
                         at = (index - one.first) * MARK
                         due = id_record(prints, index, body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -32,6 +33,31 @@ class Incoming(Protocol):
     def kind(self) -> str: ...
     @property
     def flags(self) -> tuple[str, ...]: ...
+    @property
+    def parser(self) -> str:
+        """What `via.parser` says, where not what the submission's says."""
+
+    @property
+    def keep_repeats(self) -> bool:
+        """It has no id; the same `idempotent` again is stored and flagged `probable_repeat`."""
+
+    @property
+    def original(self) -> bytes:
+        """What `idempotent` was before the event was stripped; empty where it was not."""
+
+
+_STRIPPED = b"indelible/stripped/v1\x00"
+
+
+def stripped_identity(digest: bytes) -> bytes:
+    """What an event without its message is compared by; `digest` is the message's SHA-256."""
+    return _STRIPPED + digest
+
+
+def other_identity(event: Incoming) -> bytes:
+    """What the same event is compared by in its other form: stripped if it is whole, and whole if
+    it is stripped. So a retry is recognised though the audit policy changed in between."""
+    return event.original or stripped_identity(sha256(event.idempotent).digest())
 
 
 class Own(NamedTuple):
@@ -45,6 +71,14 @@ class Own(NamedTuple):
     boot: str = ""
     time_us: int | None = None
     flags: tuple[str, ...] = ()
+    parser: str = ""
+    keep_repeats: bool = False
+    original: bytes = b""
+
+
+UNWATCHED = "import"
+"""A message of this protocol without an id is not watched for repetition: files give ids, and
+releases that knew no repetitions took such messages without."""
 
 
 class Source(NamedTuple):
@@ -69,12 +103,14 @@ class Written(NamedTuple):
     """Where the events of one `Work` are, by position.
 
     `indexes[p]` is the event's index, for a duplicate the first one's; `duplicates` are the
-    positions answered from before; `conflicts` maps a position to the index that first bore the id.
+    positions answered from before; `conflicts` maps a position to the index that first bore the id,
+    `repeats` one that was flagged `probable_repeat` to the index of the same message before.
     """
 
     indexes: list[int]
     duplicates: list[int]
     conflicts: dict[int, int]
+    repeats: dict[int, int]
 
 
 class Durable(NamedTuple):
@@ -92,16 +128,23 @@ class OwnAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     actor: dict[str, str]
     operation: str = "other"
     outcome: str = "success"
+    id: str = ""
     tenant: str = "indelible"
     data: dict[str, object] = {}
 
 
-def own_record(kind: str, action: str, data: dict[str, object], operation: str = "other") -> Own:
-    """A record of the ledger's own; `data` as its kind demands."""
+def own_record(
+    kind: str, action: str, data: dict[str, object], operation: str = "other", *,
+    record_id: str = "",
+) -> Own:
+    """A record of the ledger's own; `data` as its kind demands.
+
+    One with a `record_id` is stored once, however often it is handed in.
+    """
     content = msgspec.json.encode(
         OwnAction(
             action=action, actor={"type": "system", "id": "indelible"}, operation=operation,
-            data=data,
+            id=record_id, data=data,
         )
     )
-    return Own(content=content, kind=kind)
+    return Own(content=content, kind=kind, idempotent=content, id=record_id)

@@ -24,6 +24,7 @@ from indelible.base.errors import Damaged
 from indelible.base.files import fsync_folder, make_folder, write_durably
 from indelible.base.limits import COMPACT_EVENTS, TILE_EVENTS
 from indelible.base.random import random_id
+from indelible.ledger.incoming import UNWATCHED, stripped_identity
 from indelible.ledger.kernel import head_of, leaves_of
 from indelible.ledger.paths import LedgerPaths
 from indelible.ledger.reader import LedgerReader
@@ -53,12 +54,24 @@ class _Source(msgspec.Struct):
     number: int
 
 
+class _Stripped(msgspec.Struct):
+    sha256: str
+    members: list[str]
+
+
+class _Via(msgspec.Struct, frozen=True):
+    protocol: str = ""
+
+
 class _Said(msgspec.Struct):
     source: _Source
     id: str = ""
     raw: str | None = None
     raw_type: str = ""
+    stripped: _Stripped | None = None
     conflict: int | None = None
+    repeat: int | None = None
+    via: _Via = _Via()
 
 
 _said = msgspec.json.Decoder(_Said)
@@ -77,21 +90,36 @@ def content_of(body: bytes) -> bytes:
 
 
 def idempotent_of(body: bytes, said: _Said) -> bytes:
-    """What the same id is compared by: a foreign format's message as it came, else the event."""
+    """What the same id is compared by: a foreign format's message as it came, else the event.
+
+    Of a stripped event that is gone; what stands in its place is made from its hash.
+    """
+    if said.stripped is not None:
+        return stripped_identity(bytes.fromhex(said.stripped.sha256))
     if said.raw is None:
         return content_of(body)
     return base64.b64decode(said.raw) if said.raw_type else said.raw.encode()
 
 
 def id_record(fingerprints: Fingerprints, index: int, body: bytes) -> bytes | None:
-    """The record of the id index that `body` implies; None when it bears no id."""
-    if b'"id":' not in body:
-        return None
+    """The record of the id index that `body` implies; None when it bears none.
+
+    An event with an id has one, and so has a message without, unless it is itself a repetition
+    or came by import.
+    """
     said = _said.decode(body)
     if not said.id:
-        return None
+        foreign = said.raw is not None or (
+            said.stripped is not None and "raw" in said.stripped.members
+        )
+        if not foreign or said.repeat is not None or said.via.protocol == UNWATCHED:
+            return None
+        message = idempotent_of(body, said)
+        key = fingerprints.message_fingerprint(said.source.number, message)
+        digest = fingerprints.digest(message, stripped=said.stripped is not None)
+        return record(key, digest, index)
     key = fingerprints.fingerprint(said.source.number, said.id)
-    digest = fingerprints.digest(idempotent_of(body, said))
+    digest = fingerprints.digest(idempotent_of(body, said), stripped=said.stripped is not None)
     if said.conflict is not None:
         key = fingerprints.variant(key, digest)
     return record(key, digest, index)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from math import comb
 from pathlib import Path
@@ -75,6 +75,8 @@ class Fingerprints:
         invariant(len(secret) == 32, "the id index needs a secret of 32 bytes")
         self._id = hashlib.blake2b(digest_size=16, key=secret, person=b"seen-id")
         self._content = hashlib.blake2b(digest_size=8, key=secret, person=b"seen-content")
+        self._stripped = hashlib.blake2b(digest_size=8, key=secret, person=b"seen-stripped")
+        self._message = hashlib.blake2b(digest_size=16, key=secret, person=b"seen-message")
         self._variant = hashlib.blake2b(digest_size=16, key=secret, person=b"seen-variant")
 
     def fingerprint(self, source: int, event_id: str) -> bytes:
@@ -83,9 +85,19 @@ class Fingerprints:
         hasher.update(source.to_bytes(4, "big") + event_id.encode())
         return hasher.digest()
 
-    def digest(self, content: bytes) -> bytes:
-        """8 bytes for the content that is compared."""
-        hasher = self._content.copy()
+    def message_fingerprint(self, source: int, message: bytes) -> bytes:
+        """16 bytes for a message without an id, so that its repetition is recognised."""
+        hasher = self._message.copy()
+        hasher.update(source.to_bytes(4, "big") + message)
+        return hasher.digest()
+
+    def digest(self, content: bytes, *, stripped: bool = False) -> bytes:
+        """8 bytes for the content that is compared.
+
+        Of a stripped event that is `incoming.stripped_identity`, under a hash of its own: nobody
+        can send a message that would pass for another one's stripped form.
+        """
+        hasher = (self._stripped if stripped else self._content).copy()
         hasher.update(content)
         return hasher.digest()
 
@@ -168,10 +180,15 @@ class Seen(Fingerprints):
                 found[position] = values[16 * at : 16 * at + 16]
         return found
 
-    def decide(self, fingerprints: Sequence[bytes], digests: Sequence[bytes]) -> list[Found | None]:
+    def decide(
+        self, fingerprints: Sequence[bytes], digests: Sequence[bytes],
+        other: Callable[[int], bytes] | None = None,
+    ) -> list[Found | None]:
         """For each event of a batch, in order: None when its id is new, else what bore it first.
 
-        An event may repeat one of the same batch: see `Found.index`.
+        An event may repeat one of the same batch: see `Found.index`. `other` gives the digest of
+        the event at a position in its other form (`incoming.other_identity`), which is the same
+        content too; it is asked only of events whose id is known and whose digest differs.
         """
         known = self.lookup(fingerprints)
         out: list[Found | None] = [None] * len(known)
@@ -191,15 +208,20 @@ class Seen(Fingerprints):
                 same, index = value[:8] == digest, int.from_bytes(value[8:], "big")
             else:
                 same, index = digests[first] == digest, -1 - first
+            forms = [digest]
+            if not same and other is not None:
+                forms.append(other(position))
+                same = forms[1] == (digests[first] if value is None else value[:8])
             if not same:
-                key = self.variant(fingerprint, digest)
-                earlier = self.lookup([key])[0]
+                keys = [self.variant(fingerprint, form) for form in forms]
+                earlier = next((found for found in self.lookup(keys) if found is not None), None)
+                before = next((variants[key] for key in keys if key in variants), None)
                 if earlier is not None:
                     same, index = True, int.from_bytes(earlier[8:], "big")
-                elif key in variants:
-                    same, index = True, -1 - variants[key]
+                elif before is not None:
+                    same, index = True, -1 - before
                 else:
-                    variants[key] = position
+                    variants[keys[0]] = position
             out[position] = Found(index, same)
         return out
 

@@ -67,10 +67,7 @@ class Sequencer:
         Raises `Busy` when too much is waiting, `DiskFull` when only the reserve for own records is
         left, `LedgerStopped` when the ledger stopped; then none of the events is promised.
         """
-        if self._writer.stopped is not None or self._closing:
-            raise LedgerStopped(self._writer.stopped or "the ledger is shutting down")
-        if not own:
-            self._admit()
+        self.check(own=own)
         size = sum([len(event.content) for event in work.events])
         answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(work, size, answer))
@@ -78,6 +75,13 @@ class Sequencer:
         self.queued_bytes += size
         self._wake.set()
         return await answer
+
+    def check(self, *, own: bool = False) -> None:
+        """Raise what `submit` would raise now: for who answers without storing."""
+        if self._writer.stopped is not None or self._closing:
+            raise LedgerStopped(self._writer.stopped or "the ledger is shutting down")
+        if not own:
+            self._admit()
 
     def _admit(self) -> None:
         if self.held is not None:

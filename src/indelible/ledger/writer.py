@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from indelible.base.clock import MICROS, Clock, rfc3339
 from indelible.base.errors import LedgerStopped
@@ -26,7 +27,15 @@ from indelible.base.limits import (
     SEGMENT_EVENTS,
 )
 from indelible.event.model import Via
-from indelible.ledger.incoming import Durable, Incoming, Source, Work, Written
+from indelible.ledger.incoming import (
+    UNWATCHED,
+    Durable,
+    Incoming,
+    Source,
+    Work,
+    Written,
+    other_identity,
+)
 from indelible.ledger.journal import MARK, JournalWriter, NewJournal
 from indelible.ledger.kernel import SaltStream, entry_head, leaves_of
 from indelible.ledger.paths import LedgerPaths
@@ -38,12 +47,18 @@ from indelible.store.keyring import Keyring
 _NO_MARK = bytes(MARK)
 
 
+def other_digest(seen: Seen, event: Incoming) -> bytes:
+    """The digest of an event in the form that it does not have now: whole, or stripped."""
+    return seen.digest(other_identity(event), stripped=not event.original)
+
+
 class _Verdict(NamedTuple):
     """What is known of one event's id: `mark` is its record in the id index, without the index."""
 
     mark: bytes
     before: int | None
     duplicate: bool
+    repeat: bool = False
 
 
 _WITHOUT_ID = _Verdict(_NO_MARK, None, False)
@@ -98,20 +113,28 @@ class Writer:
         seen = self.seen
         fps: list[bytes] = []
         digests: list[bytes] = []
+        asked: list[Incoming] = []
         for work in works:
             number = work.source.number
             for event in work.events:
                 if event.id:
                     fps.append(seen.fingerprint(number, event.id))
-                    digests.append(seen.digest(event.idempotent))
-        found = seen.decide(fps, digests) if fps else []
+                elif event.keep_repeats and work.via.protocol != UNWATCHED:
+                    fps.append(seen.message_fingerprint(number, event.idempotent))
+                else:
+                    continue
+                digests.append(seen.digest(event.idempotent, stripped=bool(event.original)))
+                asked.append(event)
+        found = seen.decide(fps, digests, lambda at: other_digest(seen, asked[at])) if fps else []
         given: list[int] = []  # the index each event with an id got, by its place in `fps`
         index, place = self.size, 0
         out: list[list[_Verdict]] = []
         for work in works:
             verdicts: list[_Verdict] = []
             for event in work.events:
-                if not event.id:
+                if not event.id and not (
+                    event.keep_repeats and work.via.protocol != UNWATCHED
+                ):
                     verdicts.append(_WITHOUT_ID)
                     index += 1
                     continue
@@ -121,6 +144,12 @@ class Writer:
                     verdicts.append(_Verdict(mark, None, False))
                 else:
                     first = before.index if before.index >= 0 else given[-1 - before.index]
+                    if not event.id:  # a message without an id is stored however often it comes
+                        verdicts.append(_Verdict(_NO_MARK, first, False, before.same))
+                        given.append(index)
+                        index += 1
+                        place += 1
+                        continue
                     if not before.same:
                         variant = seen.variant(fps[place], digests[place])
                         mark = variant + digests[place]
@@ -248,6 +277,7 @@ class _Encoder:
         self.heads: list[bytes] = []
         self.marks: list[bytes] = []
         self._tails: dict[tuple[Source, int], bytes] = {}
+        self._vias: dict[tuple[Via, str], Via] = {}
         self._now = now_us
         self._received = rfc3339(now_us)
         self._ahead = now_us + AHEAD_SECONDS * MICROS
@@ -258,6 +288,7 @@ class _Encoder:
         indexes: list[int] = []
         duplicates: list[int] = []
         conflicts: dict[int, int] = {}
+        repeats: dict[int, int] = {}
         plain = self._plain(work.source, work.via)
         head = entry_head(KINDS["event"], 0, work.source.number, 0, self._now)
         late = 0 if work.via.backfill else self._late
@@ -274,16 +305,26 @@ class _Encoder:
                 verdict.before is None and time_us is not None and late <= time_us <= self._ahead
                 and not event.flags and not event.seq and not event.boot and event.kind == "event"
             ):
-                bodies.append(event.content[:-1] + plain)
+                tail = plain
+                if event.parser:
+                    tail = self._plain(work.source, self._read_by(work.via, event.parser))
+                bodies.append(event.content[:-1] + tail)
                 heads.append(head)
             else:
                 if verdict.before is not None:
-                    conflicts[position] = verdict.before
-                self._special(work, event, verdict.before, late)
+                    (repeats if verdict.repeat else conflicts)[position] = verdict.before
+                self._special(work, event, verdict, late)
             marks.append(verdict.mark)
-        return Written(indexes, duplicates, conflicts)
+        return Written(indexes, duplicates, conflicts, repeats)
 
-    def _special(self, work: Work, event: Incoming, before: int | None, late: int) -> None:
+    def _read_by(self, via: Via, parser: str) -> Via:
+        """`via` with the parser of one event; one object for each, as `_plain` tells them apart."""
+        found = self._vias.get((via, parser))
+        if found is None:
+            found = self._vias[(via, parser)] = replace(via, parser=parser)
+        return found
+
+    def _special(self, work: Work, event: Incoming, verdict: _Verdict, late: int) -> None:
         flags = list(event.flags)
         if event.time_us is None:
             if work.source.number:  # what the ledger itself records happens as it is received
@@ -292,10 +333,13 @@ class _Encoder:
             flags.append("ahead")
         elif event.time_us < late:
             flags.append("late")
-        if before is not None:
-            flags.append("id_conflict")
+        earlier: dict[str, int] = {}
+        if verdict.before is not None:
+            flags.append("probable_repeat" if verdict.repeat else "id_conflict")
+            earlier["repeat" if verdict.repeat else "conflict"] = verdict.before
+        via = self._read_by(work.via, event.parser) if event.parser else work.via
         tail = self._tail(
-            work.source, work.via, event.kind, event.seq, event.boot, tuple(flags), before
+            work.source, via, event.kind, event.seq, event.boot, tuple(flags), earlier
         )
         body = event.content[:-1] + tail
         invariant(b"\n" not in body and len(body) <= BODY_BYTES, "a body breaks its form")
@@ -308,13 +352,13 @@ class _Encoder:
         """What ends the body of an event without peculiarities; the same for a whole batch."""
         found = self._tails.get((source, id(via)))
         if found is None:
-            found = self._tail(source, via, "event", 0, "", (), None)
+            found = self._tail(source, via, "event", 0, "", (), {})
             self._tails[(source, id(via))] = found
         return found
 
     def _tail(
         self, source: Source, via: Via, kind: str, seq: int, boot: str,
-        flags: tuple[str, ...], conflict: int | None,
+        flags: tuple[str, ...], earlier: dict[str, int],
     ) -> bytes:
         where: dict[str, object] = {"id": source.id, "number": source.number}
         if seq:
@@ -326,6 +370,5 @@ class _Encoder:
         }
         if flags:
             tail["flags"] = flags
-        if conflict is not None:
-            tail["conflict"] = conflict
+        tail.update(earlier)
         return b"," + msgspec.json.encode(tail)[1:]

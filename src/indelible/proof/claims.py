@@ -14,7 +14,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RECEIVED: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII
 )
-_ONCE: Final = frozenset({"kind", "received", "source", "via", "retention", "flags", "conflict"})
+_ONCE: Final = frozenset(
+    ("kind", "received", "source", "via", "retention", "flags", "conflict", "repeat")
+)
 _OWN_FROM: Final = KINDS["source"]
 
 

@@ -56,7 +56,9 @@ class Application:
             if route is not POST_EVENTS
         ]
         for path_route in self._routes:
-            (path_route.methods or set()).discard("HEAD")  # a stream has no head to ask for
+            methods = path_route.methods or set()
+            if "GET" in methods:
+                methods.discard("HEAD")  # a stream has no head to ask for
         self._nowhere = nowhere(self.context, self._methods)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -74,7 +74,7 @@ class Context:
         self.rooms = rooms
         self.settings = settings
         self.recorder = recorder
-        self.tokens = Tokens(rooms.meta)
+        self.tokens = Tokens(rooms.meta, self._is_disabled)
         self.metrics = Metrics()
         self.trusted = networks(settings.trusted_proxies)
         self.published = Bucket(PUBLISHED_PER_SECOND, PUBLISHED_BURST)
@@ -85,6 +85,10 @@ class Context:
         self.tails = Slots("live tails", TAIL_STREAMS)
         self.exports = Slots("exports", EXPORT_STREAMS)
         self._parsing = ThreadPoolExecutor(1, "parse")
+
+    def _is_disabled(self, source: str, tenant: str) -> bool:
+        configured = self.rooms.configured(source, tenant)
+        return configured is not None and configured.settings.disabled
 
     async def parsed(self, parse: Callable[..., T], body: bytes, *more: str) -> T:
         """What `parse` makes of `body`; a large one is read in a thread, beside other requests.

@@ -7,15 +7,17 @@ from the next request on.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import sha256
 
 from starlette.types import Scope
 
 from indelible.access import Permission, Principal, Role, decide, owner, principal_of
-from indelible.base.errors import Unauthenticated
+from indelible.base.errors import Forbidden, Unauthenticated
 from indelible.base.limits import REMEMBERED
 from indelible.base.random import random_token
 from indelible.store.meta import Meta, secret_hash
@@ -27,8 +29,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Tokens:
     """The live tokens of `meta`: `known` are their ids, `writers` those that may send events."""
 
-    def __init__(self, meta: Meta) -> None:
-        self._meta = meta
+    def __init__(
+        self, meta: Meta, is_disabled: Callable[[str, str], bool] = lambda source, tenant: False
+    ) -> None:
+        self._meta, self._is_disabled = meta, is_disabled
         self._local: dict[bytes, Principal] = {}
         self._live: dict[bytes, Principal] = {}
         self.writers: frozenset[str] = frozenset()
@@ -45,7 +49,9 @@ class Tokens:
         self._live = live
         self.known = frozenset(one.token for one in live.values())
         self.writers = frozenset(
-            one.token for one in live.values() if decide(one, Permission.WRITE).allowed
+            one.token for one in live.values()
+            if decide(one, Permission.WRITE).allowed
+            and not self._is_disabled(one.source, one.tenant)
         )
 
     def local(self) -> str:
@@ -54,6 +60,14 @@ class Tokens:
         self._local[secret_hash(secret)] = owner()
         self.reload()
         return secret
+
+    def check_enabled(self, source: str, tenant: str) -> None:
+        """Raise Forbidden when a source is disabled."""
+        if source and self._is_disabled(source, tenant):
+            raise Forbidden(
+                f"the source {source!r} is disabled",
+                remedy="`indelible source enable` lets it send again.",
+            )
 
     def principal(self, header: bytes) -> Principal:
         """The principal of an `Authorization` header; raises Unauthenticated."""
@@ -68,6 +82,28 @@ class Tokens:
         if found is None:
             raise Unauthenticated("the token is not known, or it was revoked")
         return found
+
+
+def as_bearer(header: bytes) -> bytes:
+    """An Authorization header of another form as `Bearer TOKEN`.
+
+    Splunk's `Splunk TOKEN`, `Basic` with the token as password, and Elasticsearch's `ApiKey` with
+    the token behind a colon or alone. What is of no such form comes back as it is. Only the routes
+    of foreign protocols read it: a browser sends Basic by itself, wherever it was once asked.
+    """
+    kind, _, rest = header.strip().partition(b" ")
+    kind, rest = kind.lower(), rest.strip()
+    if kind == b"splunk":
+        return b"Bearer " + rest
+    if kind in (b"basic", b"apikey"):
+        try:
+            _, colon, token = base64.b64decode(rest, validate=True).partition(b":")
+        except (binascii.Error, ValueError):
+            colon = token = b""
+        if colon or kind == b"basic":
+            return b"Bearer " + token
+        return b"Bearer " + rest
+    return header
 
 
 def header_of(scope: Scope, name: bytes) -> bytes:

@@ -36,20 +36,22 @@ NO_STORE = (b"cache-control", b"no-store")
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
-def authenticate(context: Context, scope: Scope) -> Principal:
+def authenticate(context: Context, route: Route, scope: Scope) -> Principal:
     """The principal of a request; raises Unauthenticated."""
+    if route.manners is not None:
+        return context.tokens.principal(route.manners.authorization(scope))
     return context.tokens.principal(header_of(scope, b"authorization"))
 
 
 async def admit(context: Context, route: Route, scope: Scope, peer: str) -> Principal | None:
     """Let a request through or raise; a refusal of a known principal becomes an event."""
-    if route.access is Access.OPEN:
+    if route.access in (Access.OPEN, Access.SIGNED):
         return None
     published = route.access is Access.PUBLISHED and context.settings.publish
     if published and not header_of(scope, b"authorization"):
         context.published.take()
         return None
-    principal = await _identify(context, scope, peer)
+    principal = await _identify(context, route, scope, peer)
     decision = decide(principal, route.permission)
     if not decision.allowed:
         await report_refusal(context, scope, principal, peer, route.name, decision.why)
@@ -57,9 +59,9 @@ async def admit(context: Context, route: Route, scope: Scope, peer: str) -> Prin
     return principal
 
 
-async def _identify(context: Context, scope: Scope, peer: str) -> Principal:
+async def _identify(context: Context, route: Route, scope: Scope, peer: str) -> Principal:
     try:
-        return authenticate(context, scope)
+        return authenticate(context, route, scope)
     except Unauthenticated as error:
         if header_of(scope, b"authorization"):
             await report_refusal(context, scope, None, peer, "credential", error.message)
@@ -98,6 +100,7 @@ async def report_refusal(
 def endpoint(context: Context, route: Route) -> Endpoint:
     """The ASGI application of one route."""
     label = template(route.path)
+    refused = route.manners.refused if route.manners else lambda error, scope: error_answer(error)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         began = monotonic()
@@ -116,9 +119,9 @@ def endpoint(context: Context, route: Route) -> Endpoint:
         except HungUp:
             return
         except IndelibleError as error:
-            response = error_answer(error)
+            response = refused(error, scope)
         except Exception as error:  # noqa: BLE001 - the last line of defence answers, logged by id
-            response = error_answer(unexpected(error))
+            response = refused(unexpected(error), scope)
         await response(scope, receive, watch)
 
     return serve

@@ -15,6 +15,7 @@ from indelible.base.errors import BadRequest, Busy, Forbidden, IndelibleError, U
 from indelible.base.limits import HEADER_CHARS
 from indelible.ingest.parsed import Parsed, Rejected
 from indelible.ingest.parsers.native import parse_native
+from indelible.ingest.submission import Submission
 from indelible.server.binding import bind, check_key, keyed
 from indelible.server.bodies import read_body, unpack
 from indelible.server.connection import HOLD
@@ -27,7 +28,6 @@ from indelible.server.door import (
     report_refusal,
 )
 from indelible.server.errors import RETRY_AFTER, error_body, unexpected
-from indelible.server.rooms import Submission
 from indelible.server.submitting import submit
 
 PATH = "/v1/events"
@@ -128,6 +128,7 @@ class PostEvents:
         if not decision.allowed:
             await report_refusal(context, scope, principal, peer, "events", decision.why)
             raise Forbidden(decision.why)
+        context.tokens.check_enabled(principal.source, principal.tenant)
         return principal
 
     async def _count_refused(self, principal: Principal, peer: str) -> None:

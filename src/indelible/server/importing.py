@@ -11,14 +11,17 @@ from msgspec.structs import replace
 from starlette.responses import Response
 
 from indelible.access import Permission, Principal, Resource, Role, decide
+from indelible.base.clock import wall_us
 from indelible.base.errors import BadRequest, Busy, Forbidden, IndelibleError
 from indelible.base.limits import NAME_CHARS, REQUEST_BYTES
-from indelible.ingest.importer import PARSERS, parse_import
+from indelible.ingest.importer import parse_import, version_of
 from indelible.ingest.parsed import Parsed, Rejected
+from indelible.ingest.parsers.contract import Given
+from indelible.ingest.sources import zone_of
+from indelible.ingest.submission import Submission
 from indelible.server.binding import bind
 from indelible.server.call import Call, encoded
 from indelible.server.events import in_order, tls_name
-from indelible.server.rooms import Submission
 from indelible.server.route import Parameter, Route
 from indelible.server.submitting import SubmitAnswer, submit
 
@@ -26,8 +29,8 @@ from indelible.server.submitting import SubmitAnswer, submit
 async def post(call: Call) -> Response:
     """Store the messages; the answer is that of `POST /v1/events`."""
     name = call.text("parser")
-    if name not in PARSERS:
-        raise BadRequest(f"parser is {', '.join(PARSERS)}, not {name!r}", field="parser")
+    version = version_of(name)
+    given = Given(now_us=wall_us(), zone=zone_of(call.text("zone")), proxies=call.context.trusted)
     source = _source(call, call.principal, name)
     receipts, backfill = call.flag("receipts"), call.flag("backfill")
     submission = Submission(
@@ -35,7 +38,7 @@ async def post(call: Call) -> Response:
         tenant=call.principal.tenant,
         events=[],
         protocol="import",
-        parser=PARSERS[name].version,
+        parser=version,
         peer=call.peer,
         tls=tls_name(call.context, call.request.scope),
         backfill=backfill,
@@ -43,7 +46,9 @@ async def post(call: Call) -> Response:
     try:
         body = await call.raw(REQUEST_BYTES)
         tenant = call.principal.tenant
-        events, refused = await call.context.parsed(_understood, body, name, tenant)
+        events, refused = await call.context.parsed(
+            lambda text: _understood(text, name, given, tenant), body
+        )
     except Busy:
         raise
     except IndelibleError:
@@ -57,10 +62,10 @@ async def post(call: Call) -> Response:
 
 
 def _understood(
-    body: bytes, parser: str, tenant: str
+    body: bytes, parser: str, given: Given, tenant: str
 ) -> tuple[list[Parsed], list[Rejected]]:
     """The events of a batch, bound to the token's tenant, and what was refused."""
-    events, refused = parse_import(body, parser)
+    events, refused = parse_import(body, parser, given)
     events, others = bind(events, tenant, None)
     return events, in_order(refused, others)
 
@@ -75,6 +80,7 @@ def _source(call: Call, principal: Principal, parser: str) -> str:
     )
     if not decision.allowed:
         raise Forbidden(decision.why, field="source")
+    call.context.tokens.check_enabled(source, principal.tenant)
     if len(source) > NAME_CHARS or not source.isprintable() or source != source.strip():
         raise BadRequest(f"a source has 1 to {NAME_CHARS} printable characters", field="source")
     return source
@@ -91,7 +97,8 @@ ROUTES = (
         asks="application/x-ndjson",
         answer=SubmitAnswer,
         parameters=(
-            Parameter("parser", "native or cloudtrail", default="native"),
+            Parameter("parser", "the format: native, auto, cloudtrail, ...", default="native"),
+            Parameter("zone", "time zone of times that name none", default="UTC"),
             Parameter("source", "an admin's choice; absent: the parser's name"),
             Parameter("backfill", "1: these are old events, not late ones", "flag"),
             Parameter("receipts", "1: a receipt for every line", "flag"),

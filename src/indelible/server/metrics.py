@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from indelible.ingest.submission import SubmitResult
 from indelible.server.rooms import Readiness, Status
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -26,7 +27,7 @@ class Metric(NamedTuple):
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         "indelible_events_accepted_total": Metric(
-            "counter", "Events answered as durable, without duplicates."
+            "counter", "Events answered as stored durably, without duplicates."
         ),
         "indelible_events_duplicate_total": Metric(
             "counter", "Events whose id and content were stored before."
@@ -36,6 +37,12 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         ),
         "indelible_events_rejected_total": Metric(
             "counter", "Events refused because they break the schema."
+        ),
+        "indelible_events_summarised_total": Metric(
+            "counter", "Events that the audit policy rolled up."
+        ),
+        "indelible_events_dropped_by_rule_total": Metric(
+            "counter", "Events that the audit policy dropped."
         ),
         "indelible_ingest_bytes_total": Metric(
             "counter", "Bytes of event requests after decompression."
@@ -87,10 +94,21 @@ class Metrics:
         self.duplicates = 0
         self.conflicts = 0
         self.rejected = 0
+        self.summarised = 0
+        self.dropped_by_rule = 0
         self.ingest_bytes = 0
         self.tails = 0
         self._requests: dict[tuple[str, int], int] = {}
         self._seconds: dict[str, _Histogram] = {}
+
+    def taken(self, events: int, result: SubmitResult) -> None:
+        """Count what became of the events of a request."""
+        apart = len(result.summarised) + len(result.dropped_by_rule)
+        self.accepted += events - len(result.duplicates) - apart
+        self.duplicates += len(result.duplicates)
+        self.conflicts += len(result.conflicts)
+        self.summarised += len(result.summarised)
+        self.dropped_by_rule += len(result.dropped_by_rule)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count one answer of `route` (a path template, so that there are few)."""
@@ -122,6 +140,8 @@ class Metrics:
             "indelible_events_duplicate_total": {(): self.duplicates},
             "indelible_events_conflict_total": {(): self.conflicts},
             "indelible_events_rejected_total": {(): self.rejected},
+            "indelible_events_summarised_total": {(): self.summarised},
+            "indelible_events_dropped_by_rule_total": {(): self.dropped_by_rule},
             "indelible_ingest_bytes_total": {(): self.ingest_bytes},
             "indelible_tail_streams": {(): self.tails},
             "indelible_requests_total": {

@@ -75,13 +75,15 @@ def _content(kind: object, of: dict[type, Schema]) -> Schema:
 
 
 def _operation(route: Route, of: dict[type, Schema]) -> Schema:
-    open_to_all = route.access is Access.OPEN
+    open_to_all = route.access in (Access.OPEN, Access.SIGNED)
     able = [role.value for role in GRANTABLE if route.permission in PERMISSIONS[role]]
     operation: Schema = {
         "operationId": route.name,
         "summary": route.summary,
         "description": "Open to everybody."
-        if open_to_all
+        if route.access is Access.OPEN
+        else "Open to whoever signs with the source's secret."
+        if route.access is Access.SIGNED
         else f"Permission `{route.permission.value}`: {', '.join(able)}."
         + (" Open to everybody when `publish` is on." if route.access is Access.PUBLISHED else ""),
         "parameters": [

@@ -14,42 +14,13 @@ from typing import Protocol
 import msgspec
 
 from indelible.event.predicate import Predicate
-from indelible.ingest.parsed import Parsed
+from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.sources import SourceSettings
+from indelible.ingest.submission import Submission, SubmitResult
 from indelible.store.meta import Meta
 
 Json = bytes
 """One encoded JSON value, sent as it is."""
-
-
-class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Events of one request, from one source.
-
-    `rejected` counts what the same request had to refuse, so that the ledger can put it into its
-    statement by source and hour. With no events it is only that count: `submit` answers at once.
-    """
-
-    source: str
-    tenant: str
-    events: list[Parsed]
-    protocol: str
-    parser: str
-    peer: str
-    tls: str = ""
-    backfill: bool = False
-    rejected: int = 0
-
-
-class SubmitResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where the events of a submission are; positions count its `events` from 0.
-
-    `indexes[p]` is the index of event p: new, or for a duplicate the first one's. `duplicates`
-    holds the positions that were stored before with the same content; `conflicts` maps a position
-    stored under an id that was taken to the index that first bore it.
-    """
-
-    indexes: Sequence[int]
-    duplicates: Sequence[int] = ()
-    conflicts: dict[int, int] = {}
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +61,93 @@ class WitnessView(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     age_seconds: float | None = None
     error: str = ""
+
+
+class SourceView(msgspec.Struct, frozen=True, kw_only=True):
+    """One source at a glance. Times are RFC 3339, empty for never.
+
+    `per_minute` counts stored events over the last whole minutes; `lag_seconds` is how far the
+    newest event was behind its own time when it came, None where it gave none or was an import.
+    received = stored + duplicates + summarised + dropped_by_rule + refused + dropped; id conflicts,
+    repeats, unparsed and stripped messages are among the stored. The audit policy rolled up the
+    `summarised` and dropped those `dropped_by_rule`; `dropped` were lost before they could be read.
+    `gaps` counts missing numbers whose gap is on record; `remarks` are
+    `silence`, `volume`, `clock`, `shape`: how it differs from its rhythm now.
+    """
+
+    id: str
+    tenant: str = ""
+    number: int = 0
+    protocol: str = ""
+    parser: str = ""
+    owner: str = ""
+    criticality: str = ""
+    about: str = ""
+    disabled: bool = False
+    configured: bool = False
+    per_minute: float = 0.0
+    lag_seconds: float | None = None
+    last: str = ""
+    last_event: str = ""
+    received: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    repeats: int = 0
+    unparsed: int = 0
+    stripped: int = 0
+    summarised: int = 0
+    dropped_by_rule: int = 0
+    refused: int = 0
+    dropped: int = 0
+    gaps: int = 0
+    remarks: tuple[str, ...] = ()
+    parsers: dict[str, int] = {}
+    paused_until: str = ""
+
+
+class Author(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who set something: a token by id and name, or the holder of the data folder."""
+
+    type: str
+    id: str
+    name: str = ""
+
+
+class AuditPolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of the audit policy: its rules as they were written, who set it, when and why,
+    and at which index the log says so (None: it was not declared yet)."""
+
+    version: int
+    set: str
+    reason: str
+    by: list[Author]
+    rules: str
+    index: int | None = None
+
+
+class AuditRuleView(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule, and how many events (and bytes of them) it decided about since this server put it
+    in force."""
+
+    rule: int
+    name: str
+    when: str
+    then: str
+    events: int = 0
+    bytes: int = 0
+
+
+class AuditPolicyView(msgspec.Struct, frozen=True, kw_only=True):
+    """The audit policy: `in_force` is the version that decides, 0 for none: everything is kept.
+
+    `trouble` says why the newest version is not in force, where it is not.
+    """
+
+    in_force: int = 0
+    trouble: str = ""
+    newest: AuditPolicyVersion | None = None
+    rules: list[AuditRuleView] = []
 
 
 class Working(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +224,34 @@ class Rooms(Protocol):
     async def submit(self, submission: Submission) -> SubmitResult:
         """Return when every event is durable. Raises Busy, DiskFull or LedgerStopped: then none
         of them is promised."""
+
+    def configured(self, source: str, tenant: str) -> Configured | None:
+        """What an administrator configured of a source, with its secret; None for nothing."""
+
+    async def put_source(self, settings: SourceSettings, secret: bytes | None) -> None:
+        """Register a source or change it, durably; None leaves its secret as it is."""
+
+    def pause_source(self, source: str, tenant: str, until_us: int) -> None:
+        """Expect nothing from a source until then (0: expect it again from now on). Raises
+        NotFound."""
+
+    def sources(self) -> Sequence[SourceView]:
+        """Every source that is configured or was seen, with its counts."""
+
+    def audit_policy(self) -> AuditPolicyView:
+        """The audit policy, and what its rules did."""
+
+    def audit_policies(self) -> Sequence[AuditPolicyVersion]:
+        """Its newest versions first."""
+
+    def audit_policy_version(self, version: int) -> AuditPolicyVersion:
+        """One of its versions. Raises NotFound."""
+
+    async def set_audit_policy(
+        self, rules: str, reason: str, by: Author
+    ) -> AuditPolicyVersion:
+        """Put new rules in force; returns when the log says so. Raises BadRequest where they
+        cannot be understood, and as `submit`; then nothing changed."""
 
     async def record(self, content: bytes) -> int:
         """Store one event of Indelible's own (an encoded `Event`, source number 0) durably and

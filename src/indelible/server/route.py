@@ -8,8 +8,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import Response
+from starlette.types import Scope
 
 from indelible.access import Permission
+from indelible.base.errors import IndelibleError
 
 if TYPE_CHECKING:
     from indelible.server.call import Call
@@ -24,6 +26,7 @@ class Access(Enum):
     TOKEN = "token"  # a token whose role has the permission
     OPEN = "open"  # everybody: health checks
     PUBLISHED = "published"  # everybody when the setting `publish` is on, otherwise as TOKEN
+    SIGNED = "signed"  # whoever signs with a source's secret: the handler checks it
 
 
 class Parameter(NamedTuple):
@@ -34,6 +37,17 @@ class Parameter(NamedTuple):
     type: str = "text"
     default: str = ""
     required: bool = False
+
+
+class Manners(NamedTuple):
+    """What the door does otherwise on the routes of a foreign protocol.
+
+    `authorization` finds the sender's token in a request, as the value `Bearer TOKEN` (empty when
+    there is none), `refused` words an error as the protocol's clients expect it.
+    """
+
+    authorization: Callable[[Scope], bytes]
+    refused: Callable[[IndelibleError, Scope], Response]
 
 
 class Route(NamedTuple):
@@ -55,6 +69,7 @@ class Route(NamedTuple):
     access: Access = Access.TOKEN
     status: int = 200
     any_parameter: bool = False
+    manners: Manners | None = None
 
 
 def template(path: str) -> str:

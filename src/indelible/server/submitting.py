@@ -8,8 +8,9 @@ import msgspec
 
 from indelible.base.limits import REJECTIONS_SHOWN
 from indelible.ingest.parsed import Parsed, Rejected
+from indelible.ingest.submission import NOT_STORED, Submission, SubmitResult
 from indelible.server.context import Context
-from indelible.server.rooms import Receipt, Submission, SubmitResult
+from indelible.server.rooms import Receipt
 
 
 class Duplicate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -41,8 +42,10 @@ class ReceiptView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class SubmitAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to `POST /v1/events`, given only when the events are durable.
 
-    `accepted` counts the lines that are in the log, duplicates among them. `ranges` are
-    [line, count, first index] of the lines stored now. `rejected` shows the first 1,000.
+    `accepted` counts the lines that need not be sent again: stored, there already, or taken apart
+    by the audit policy. `ranges` are [line, count, first index] of the lines stored now;
+    `summarised` and `dropped_by_rule` are [line, count] of those that it rolled up and dropped,
+    absent where there are none. `rejected` shows the first 1,000.
     """
 
     accepted: int
@@ -52,6 +55,8 @@ class SubmitAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     rejected: list[Rejected]
     rejected_count: int
     receipts: list[ReceiptView] | None = None
+    summarised: list[tuple[int, int]] = []
+    dropped_by_rule: list[tuple[int, int]] = []
 
 
 encode = msgspec.json.Encoder().encode
@@ -78,6 +83,18 @@ def ranges_of(
     return found
 
 
+def lines_of(events: list[Parsed], positions: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs of neighbouring lines at ascending positions: [line, count]."""
+    found: list[tuple[int, int]] = []
+    for position in positions:
+        line = events[position].line
+        if found and found[-1][0] + found[-1][1] == line:
+            found[-1] = (found[-1][0], found[-1][1] + 1)
+        else:
+            found.append((line, 1))
+    return found
+
+
 def answer_of(
     events: list[Parsed],
     refused: list[Rejected],
@@ -86,9 +103,10 @@ def answer_of(
 ) -> tuple[int, bytes]:
     """Status and bytes: 200 when all lines are in the log, 207 when some are, 422 when none."""
     duplicates = sorted(result.duplicates)
+    elsewhere = [*duplicates, *result.summarised, *result.dropped_by_rule]
     answer = SubmitAnswer(
         accepted=len(events),
-        ranges=ranges_of(events, result.indexes, duplicates),
+        ranges=ranges_of(events, result.indexes, elsewhere),
         duplicates=[Duplicate(line=events[p].line, index=result.indexes[p]) for p in duplicates],
         conflicts=[
             Conflict(line=events[p].line, index=result.indexes[p], first_index=first)
@@ -97,6 +115,8 @@ def answer_of(
         rejected=refused[:REJECTIONS_SHOWN],
         rejected_count=len(refused),
         receipts=receipts,
+        summarised=lines_of(events, result.summarised),
+        dropped_by_rule=lines_of(events, result.dropped_by_rule),
     )
     status = 200 if not refused else 207 if events else 422
     return status, encode(answer)
@@ -109,16 +129,17 @@ async def submit(
     events = submission.events
     result = await context.rooms.submit(submission)
     metrics = context.metrics
-    duplicates = len(result.duplicates)
-    metrics.accepted += len(events) - duplicates
-    metrics.duplicates += duplicates
-    metrics.conflicts += len(result.conflicts)
+    metrics.taken(len(events), result)
     metrics.rejected += submission.rejected
     receipts = None
     if want_receipts:
-        written = await context.rooms.receipts(result.indexes)
-        receipts = [_view(event, one) for event, one in zip(events, written, strict=True)]
-    if len(events) == 1 and not (refused or duplicates or result.conflicts or want_receipts):
+        stored = [at for at, index in enumerate(result.indexes) if index != NOT_STORED]
+        written = await context.rooms.receipts([result.indexes[at] for at in stored])
+        receipts = [_view(events[at], one) for at, one in zip(stored, written, strict=True)]
+    if len(events) == 1 and not (
+        refused or result.duplicates or result.conflicts or want_receipts
+        or result.indexes[0] == NOT_STORED
+    ):
         return 200, _ONE % (events[0].line, result.indexes[0])
     return answer_of(events, refused, result, receipts)
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 from indelible.access import Permission
 from indelible.server import (
     admin,
+    audit_policy,
+    coverage,
+    elasticsearch,
     event,
     export,
     health,
+    hec,
     importing,
+    kubernetes,
     log,
     openapi,
+    otlp,
     search,
+    sources,
     tail,
     tokens,
     verification,
+    webhooks,
 )
 from indelible.server.call import Call
 from indelible.server.events import PATH
@@ -49,6 +57,14 @@ ROUTES: tuple[Route, ...] = (
     *health.ROUTES,
     *verification.ROUTES,
     *tokens.ROUTES,
+    *sources.ROUTES,
+    *coverage.ROUTES,
+    *audit_policy.ROUTES,
     *admin.ROUTES,
     *openapi.ROUTES,
+    *kubernetes.ROUTES,
+    *otlp.ROUTES,
+    *elasticsearch.ROUTES,
+    *hec.ROUTES,
+    *webhooks.ROUTES,
 )

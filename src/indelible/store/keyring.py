@@ -222,6 +222,22 @@ class Keyring:
                 [*facts.items(), ("tokens", "bound")],
             )
 
+    def audit_policy(self) -> int:
+        """The newest version of the audit policy that was set; 0 before the first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT value FROM about WHERE name GLOB 'audit-policy:*'"
+            ).fetchall()
+        return max((int(str(value)) for (value,) in rows), default=0)
+
+    def note_audit_policy(self, version: int) -> None:
+        """Remember that a version was set, where nobody who holds only the data forgets it."""
+        with self._lock, self._db.transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO about VALUES (?, ?)",
+                (f"audit-policy:{version}", str(version)),
+            )
+
     def destroy(self, purpose: str, files: Iterable[str]) -> None:
         """Overwrite for good the keys of `purpose` made for these files; others are ignored.
 

@@ -25,8 +25,10 @@ from indelible.base.errors import BadRequest, Damaged, NotFound, TooLarge
 from indelible.base.invariant import InvariantViolated
 from indelible.base.limits import META_SECONDS, SOURCES, TOKENS, VERIFICATION_RUNS, WITNESSES
 from indelible.base.random import random_id, random_token
+from indelible.store.audit_tables import AuditTables
 from indelible.store.keyring import Keyring
 from indelible.store.meta_schema import MIGRATIONS, TABLES
+from indelible.store.source_tables import SourceTables
 from indelible.store.sqlite import DurableLink
 from indelible.store.token_rows import COLUMNS, Judged, TokenRow, judge, row_of, token_mac
 
@@ -86,6 +88,8 @@ class Meta:
     ) -> None:
         self._lock = threading.Lock()
         self._keyring = keyring
+        self.of_sources = SourceTables(self._rows, self._transaction, self._token_key)
+        self.of_audit_policy = AuditTables(self._rows, self._transaction, self._token_key)
         self.strange: tuple[str, ...] = ()
         if not read_only:
             path.touch(mode=0o600, exist_ok=True)
@@ -190,6 +194,9 @@ class Meta:
         if self._keyring is None:
             raise InvariantViolated("the token table was opened without the keyring")
         return self._keyring
+
+    def _token_key(self) -> bytes:
+        return self._keys().token_key()
 
     def _settle_tokens(self, keyring: Keyring) -> None:
         """Bind the rows of release 0.1.0, once; and end again what the keyring knows as revoked.

@@ -57,6 +57,43 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE named_source RENAME TO source;
     """,
     "ALTER TABLE token ADD COLUMN mac BLOB",
+    """
+    CREATE TABLE source_settings (
+      id TEXT NOT NULL,
+      tenant TEXT NOT NULL DEFAULT '',
+      settings BLOB NOT NULL,
+      secret BLOB NOT NULL,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (id, tenant)
+    ) STRICT;
+    CREATE TABLE source_tally (
+      number INTEGER PRIMARY KEY,
+      tally BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE position (
+      source TEXT NOT NULL,
+      tenant TEXT NOT NULL,
+      what TEXT NOT NULL,
+      value BLOB NOT NULL,
+      PRIMARY KEY (source, tenant, what)
+    ) STRICT;
+    """,
+    """
+    CREATE TABLE audit_policy (
+      version INTEGER PRIMARY KEY,
+      said BLOB NOT NULL,
+      entry INTEGER
+    ) STRICT;
+    CREATE TABLE unstated (
+      id TEXT PRIMARY KEY,
+      state BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE rolled_ids (
+      number INTEGER PRIMARY KEY,
+      bytes INTEGER NOT NULL,
+      ids BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 
 TABLES = {"token", "source", "witness", "verification", "value"}

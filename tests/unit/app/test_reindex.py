@@ -15,7 +15,6 @@ from indelible.app import reindex_folder
 from indelible.app.local import LocalLedger
 from indelible.base.errors import Damaged, FolderInUse
 from indelible.event.model import Via
-from indelible.ingest.parsers.cloudtrail import parse_cloudtrail
 from indelible.ingest.parsers.native import parse_native
 from indelible.ledger import reindex
 from indelible.ledger.kernel import SaltStream, head_of, leaves_of
@@ -28,6 +27,7 @@ from indelible.store.evidence import EvidenceReader, EvidenceWriter
 from indelible.store.keyring import SEEN
 from indelible.store.manifest import Manifest
 from support.kept import ORIGIN, Kept, lines, post, verdict
+from support.parsing import parse_file
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def mixed(ledger: LocalLedger) -> None:
         "requestParameters": {"bucketName": "b"},
     }
     foreign = [json.dumps(trail), json.dumps(trail | {"eventName": "CreateBucket"}), "not json"]
-    found, refused = parse_cloudtrail("\n".join(foreign).encode() + b"\n\xff\xfe broken")
+    found, refused = parse_file("cloudtrail", "\n".join(foreign).encode() + b"\n\xff\xfe broken")
     assert not refused
     assert len(found) == 4
     aws = await core.source("aws", "")

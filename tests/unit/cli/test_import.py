@@ -33,7 +33,9 @@ def test_import_sends_every_line_with_its_own_id(
     server.answer("POST", "/v1/import", answer(2))
     result = run("import", str(events), "--parser", "cloudtrail", "--source", "aws")
     assert result.exit_code == 0, result.output
-    assert server.last().params == {"parser": "cloudtrail", "backfill": "1", "source": "aws"}
+    assert server.last().params == {
+        "parser": "cloudtrail", "zone": "UTC", "backfill": "1", "source": "aws"
+    }
     lines = [json.loads(line) for line in server.last().body.splitlines()]
     assert [line["raw"] for line in lines] == ['{"a":1}', '{"a":1}']
     assert lines[0]["id"] != lines[1]["id"]

@@ -8,8 +8,8 @@ import pytest
 
 from indelible.base.errors import InvalidEvent
 from indelible.base.limits import BODY_BYTES
-from indelible.ingest.parsers.cloudtrail import parse_cloudtrail, parse_record
 from indelible.ingest.parsers.cloudtrail_targets import arn_target
+from support.parsing import parse_file, parse_one
 
 USER = {"type": "IAMUser", "userName": "ann", "accountId": "111122223333",
         "arn": "arn:aws:iam::111122223333:user/ann", "accessKeyId": "AKIA1"}
@@ -31,7 +31,7 @@ def event(**members: object) -> dict[str, object]:
         "sourceIPAddress": "203.0.113.9", **members,
     }
     raw = json.dumps(record).encode()
-    parsed = parse_record(raw, 1)
+    parsed = parse_one("cloudtrail", raw)
     assert (parsed.kind, parsed.idempotent) == ("event", raw)
     found = json.loads(parsed.content)
     assert found["raw"].encode() == raw
@@ -70,7 +70,7 @@ def event(**members: object) -> dict[str, object]:
         ({"type": "AWSAccount", "accountId": "anonymous", "principalId": ""},
          {"type": "anonymous", "id": "anonymous"}),
         ({"type": "SAMLUser", "principalId": "idp:ann", "userName": "ann"},
-         {"type": "user", "id": "ann"}),
+         {"type": "user", "id": "ann", "auth": {"method": "saml"}}),
         ({"type": "FederatedUser", "arn": "arn:aws:sts::1:federated-user/guest",
           "sessionContext": {"sessionIssuer": {"type": "IAMUser", "userName": "ann"}}},
          {"type": "user", "id": "guest", "on_behalf_of": [{"type": "user", "id": "ann"}]}),
@@ -313,7 +313,7 @@ def test_the_rest_has_its_place() -> None:
     found = event(recipientAccountId="1", awsRegion="eu-west-1", eventType="AwsVpceEvent")
     assert found["labels"] == {"account": "1", "region": "eu-west-1"}
     assert found["data"] == {"vendor_action": "GetObject", "actor_arn": USER["arn"],
-                             "event_type": "AwsVpceEvent"}
+                             "event_type": "AwsVpceEvent", "actor_account": "111122223333"}
     assert found["action"] == "s3.object.get"
     assert found["id"] == "e1"
     assert found["time"] == "2026-03-03T09:14:07Z"
@@ -327,7 +327,7 @@ def test_a_missing_or_odd_time_stays_absent(moment: object) -> None:
 def test_a_time_without_zone_is_taken_as_utc_and_flagged() -> None:
     raw = json.dumps({"eventTime": "2026-03-03T09:14:07", "eventSource": "s3.amazonaws.com",
                       "eventName": "GetObject", "userIdentity": USER}).encode()
-    parsed = parse_record(raw, 1)
+    parsed = parse_one("cloudtrail", raw)
     assert (parsed.flags, parsed.time_us) == (("time_assumed",), 1772529247000000)
 
 
@@ -335,23 +335,25 @@ def test_records_arrays_and_lines_give_the_same_events() -> None:
     one = json.dumps({"eventID": "1", "eventSource": "s3.amazonaws.com", "eventName": "GetObject",
                       "userIdentity": USER})
     two = one.replace('"1"', '"2"')
-    expected = [parse_record(text.encode(), line) for line, text in enumerate((one, two), 1)]
+    expected = [
+        parse_one("cloudtrail", text.encode(), line) for line, text in enumerate((one, two), 1)
+    ]
     for body in (f"{one}\n{two}\n", f"[{one},\n {two}]", f'{{"Records": [{one}, {two}]}}',
                  f"{one}\r\n{two}\r\n"):
-        assert parse_cloudtrail(body.encode()) == (expected, [])
+        assert parse_file("cloudtrail", body.encode()) == (expected, [])
     spread = json.dumps(json.loads(one), indent=1)
-    [parsed], _ = parse_cloudtrail(spread.encode())
+    [parsed], _ = parse_file("cloudtrail", spread.encode())
     assert json.loads(parsed.content)["raw"] == spread
 
 
 def test_a_record_too_large_for_a_body_is_refused_with_its_line() -> None:
     raw = json.dumps({"eventSource": "s3.amazonaws.com", "eventName": "GetObject",
                       "userIdentity": USER, "x": "y" * BODY_BYTES}).encode()
-    accepted, refused = parse_cloudtrail(b"{}\n" + raw)
+    accepted, refused = parse_file("cloudtrail", b"{}\n" + raw)
     assert [one.kind for one in accepted] == ["unparsed"]
     assert [(one.line, one.code) for one in refused] == [(2, "too_large")]
     with pytest.raises(InvalidEvent):
-        parse_record(raw, 1)
+        parse_one("cloudtrail", raw)
 
 
 @pytest.mark.parametrize(
@@ -377,3 +379,36 @@ def test_arns_name_their_thing(arn: str, target: tuple[str, str, str | None] | N
     else:
         assert found is not None
         assert (found.type, found.id, found.parent or None) == target
+
+
+@pytest.mark.parametrize(
+    ("subject", "provider", "kind"),
+    [
+        ("system:serviceaccount:pay:api", "oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/9",
+         "service"),
+        ("repo:octo/app:ref:refs/heads/main", "oidc-provider/git.example", "service"),
+        ("anything", "oidc-provider/token.actions.githubusercontent.com", "service"),
+        ("1043", "accounts.google.com", "user"),
+    ],
+)
+def test_a_web_identity_of_a_program_is_a_service(
+    subject: str, provider: str, kind: str
+) -> None:
+    identity = {"type": "WebIdentityUser", "userName": subject, "identityProvider": provider}
+    assert event(userIdentity=identity)["actor"] == {
+        "type": kind, "id": subject, "auth": {"method": "web_identity"}
+    }
+
+
+def test_of_another_account_the_unique_id_tells_a_user() -> None:
+    for ident, kind in (("AIDAQRSTUVWXYZEXAMPLE", "user"), ("AROAQRSTUVWXYZ:x", "service")):
+        identity = {"type": "AWSAccount", "accountId": "999", "principalId": ident}
+        assert event(userIdentity=identity)["actor"] == {"type": kind, "id": ident}
+
+
+def test_what_a_service_did_by_itself_may_say_its_end_in_its_name() -> None:
+    for name, outcome in (("RotationSucceeded", "success"), ("RotationFailed", "failure"),
+                          ("RotationStarted", None)):
+        found = event(eventType="AwsServiceEvent", eventName=name,
+                      eventSource="secretsmanager.amazonaws.com")
+        assert found.get("outcome") == outcome

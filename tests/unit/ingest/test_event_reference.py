@@ -1,4 +1,4 @@
-"""`docs/reference/event.md` and `cloudtrail.md` cannot fall behind the code."""
+"""`docs/reference/event.md` cannot fall behind the code."""
 
 from __future__ import annotations
 

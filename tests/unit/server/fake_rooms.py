@@ -21,15 +21,20 @@ from indelible.base.settings import Settings
 from indelible.event.evaluate import matches
 from indelible.event.model import read_body
 from indelible.event.predicate import Predicate
+from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.sources import SourceSettings
+from indelible.ingest.submission import Submission, SubmitResult
 from indelible.server.application import Application, build_app
 from indelible.server.rooms import (
+    AuditPolicyVersion,
+    AuditPolicyView,
+    Author,
     BundleRequest,
     EventView,
     Readiness,
     Receipt,
+    SourceView,
     Status,
-    Submission,
-    SubmitResult,
     VerifyOutcome,
     VerifyRequest,
     WitnessView,
@@ -57,6 +62,49 @@ class FakeRooms:
         self.grown = asyncio.Event()
         self.verify_gate: asyncio.Event | None = None
         self.tails_open = 0
+        self.settings: dict[tuple[str, str], Configured] = {}
+        self.policies: list[AuditPolicyVersion] = []
+
+    def configured(self, source: str, tenant: str) -> Configured | None:
+        return self.settings.get((source, tenant))
+
+    async def put_source(self, settings: SourceSettings, secret: bytes | None) -> None:
+        key = (settings.id, settings.tenant)
+        before = self.settings.get(key)
+        kept = before.secret if before else b""
+        self.settings[key] = Configured(settings=settings, secret=secret or kept)
+
+    def pause_source(self, source: str, tenant: str, until_us: int) -> None:
+        if (source, tenant) not in self.settings:
+            raise NotFound(f"there is no source {source!r}")
+
+    def sources(self) -> Sequence[SourceView]:
+        return [
+            SourceView(id=c.settings.id, tenant=c.settings.tenant, configured=True,
+                       protocol=c.settings.protocol, disabled=c.settings.disabled)
+            for c in self.settings.values()
+        ]
+
+    def audit_policy(self) -> AuditPolicyView:
+        newest = self.policies[-1] if self.policies else None
+        return AuditPolicyView(in_force=len(self.policies), newest=newest)
+
+    def audit_policies(self) -> Sequence[AuditPolicyVersion]:
+        return self.policies[::-1]
+
+    def audit_policy_version(self, version: int) -> AuditPolicyVersion:
+        if not 0 < version <= len(self.policies):
+            raise NotFound(f"there is no version {version} of the audit policy")
+        return self.policies[version - 1]
+
+    async def set_audit_policy(self, rules: str, reason: str, by: Author) -> AuditPolicyVersion:
+        self._fail()
+        made = AuditPolicyVersion(
+            version=len(self.policies) + 1, set=rfc3339(wall_us()), reason=reason, by=[by],
+            rules=rules, index=0,
+        )
+        self.policies.append(made)
+        return made
 
     @property
     def meta(self) -> Meta:

@@ -24,6 +24,10 @@ BODIES = {
     "/v1/verify": b"{}",
     "/v1/keys/rotate": b'{"what":"data"}',
     "/v1/backup": b'{"to":"/backup"}',
+    "/v1/sources/pause": b'{"source":"web","seconds":60,"reason":"moving house"}',
+    "/v1/sources": b'{"settings":{"id":"web"}}',
+    "/v1/audit-policy": b'{"rules":"","reason":"nothing to leave out"}',
+    "/v1/audit-policy/preview": b'{"rules":""}',
     "/v1/witnesses": b'{"name":"w","url":"https://w.example","vkey":"w+1+BA"}',
 }
 PARTS = {
@@ -33,8 +37,11 @@ PARTS = {
     "{id}": "0000",
     "{name:path}": "w",
     "{path:path}": "0/000.p/1",
+    "{version}": "1",
 }
 QUERIES = {"/v1/search/facets": "?field=action"}
+OWN = [route for route in ROUTES if not route.manners and route.access is not Access.SIGNED]
+"""Routes of the house; those of foreign protocols are tried in `test_foreign`."""
 
 
 def _target(path: str) -> str:
@@ -61,7 +68,7 @@ def _ask_tail(house, route, role):
 
 
 @pytest.mark.parametrize("role", [None, *(role.value for role in Role)])
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", OWN, ids=lambda route: f"{route.method} {route.path}")
 def test_every_route_lets_in_exactly_the_roles_with_its_permission(house, route, role):
     house.post(EVENT)
     answer = _ask(house, route, role)
@@ -76,7 +83,7 @@ def test_every_route_lets_in_exactly_the_roles_with_its_permission(house, route,
         assert (answer.status, answer.code) == (403, "forbidden")
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", OWN, ids=lambda route: f"{route.method} {route.path}")
 def test_a_wrong_token_is_refused_on_every_route(house, route):
     house.tokens["wrong"] = house.tokens["admin"] + "x"
     answer = _ask(house, route, "wrong")

@@ -32,7 +32,10 @@ def test_the_file_is_private_and_every_table_strict(meta, path):
         tables = db.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'")
         found = {name: strict for name, strict in tables if not name.startswith("sqlite_")}
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert set(found) == {"migration", "token", "source", "witness", "verification", "value"}
+    assert set(found) == {
+        "migration", "token", "source", "witness", "verification", "value",
+        "source_settings", "source_tally", "position", "audit_policy", "unstated", "rolled_ids",
+    }
     assert set(found.values()) == {1}
 
 

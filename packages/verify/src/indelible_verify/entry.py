@@ -37,7 +37,8 @@ KINDS: Final[Mapping[str, int]] = {
 KIND_NAMES: Final[Mapping[int, str]] = {number: name for name, number in KINDS.items()}
 _FOREIGN: Final = (KINDS["event"], KINDS["unparsed"])
 _ONCE: Final = frozenset(
-    ("kind", "received", "source", "via", "retention", "flags", "conflict", "data")
+    ("kind", "received", "source", "via", "retention", "flags", "conflict", "repeat",
+     "data")
 )
 _LAYOUT: Final = Struct(">BBHIQQI32s")
 _RECEIVED: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z", re.ASCII)

@@ -7,43 +7,35 @@ stays absent.
 
 The chain in `on_behalf_of` runs from the one who acted to the one who asked: a service that called
 for a principal (`invokedBy`), then the principal; a role, then the holder of its session, then the
-source identity or the person of IAM Identity Center where the record names one.
+source identity or the person of IAM Identity Center where the record names one; behind a role that
+was switched to in the console, the one who switched.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from indelible.base.errors import InvalidEvent
-from indelible.base.limits import NAME_CHARS
 from indelible.event.model import Actor, ActorType, Auth
+from indelible.ingest.parsers.contract import NotUnderstood
+from indelible.ingest.parsers.pick import member, or_unset, text
 
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+_CENTER = ("IdentityCenterUser", "Unknown")
+"""Identities that are the person of IAM Identity Center whom `onBehalfOf` names."""
+_METHODS = {"SAMLUser": "saml", "WebIdentityUser": "web_identity"}
+_USER_PREFIX = "AIDA"
+"""With it begins the unique id of an IAM user (IAM user guide, "IAM identifiers")."""
+_WORKLOADS = ("system:serviceaccount:", "repo:", "project_path:")
+"""So begin the subjects of service accounts of Kubernetes and of pipelines of GitHub and GitLab."""
+_ISSUERS = (
+    "token.actions.githubusercontent.com", "oidc.eks.", "app.terraform.io", "oidc.circleci.com",
+    "agent.buildkite.com", "vstoken.dev.azure.com",
+)
+"""Providers of identities that vouch for programs alone, for whatever subject."""
 _SERVICE_SUFFIXES = (".amazonaws.com", ".amazon.com", ".aws.internal", ".amazonaws.com.cn")
-
-
-def text(part: Any, *names: str) -> str:
-    """The first non-empty text of `part` under `names`, short enough for a name, or ''."""
-    if isinstance(part, dict):
-        for name in names:
-            value = part.get(name)
-            if isinstance(value, str) and 0 < len(value) <= NAME_CHARS:
-                return value
-    return ""
-
-
-def given(value: str) -> str | UnsetType:
-    """`value`, or UNSET when it is empty."""
-    return value or UNSET
-
-
-def member(part: Any, name: str) -> dict[str, Any]:
-    """The object under `name`, or an empty one."""
-    value = part.get(name) if isinstance(part, dict) else None
-    return value if isinstance(value, dict) else {}
 
 
 def is_service(name: str) -> bool:
@@ -52,23 +44,53 @@ def is_service(name: str) -> bool:
 
 
 def actor_of(record: dict[str, Any]) -> Actor:
-    """The actor of one record; raises `InvalidEvent` when the record names nobody."""
-    identity = member(record, "userIdentity")
-    chain = _principals(identity)
+    """The actor of one record; raises `NotUnderstood` when the record names nobody."""
+    identity, extra = member(record, "userIdentity"), member(record, "additionalEventData")
+    chain = _principals(identity, text(extra, "UserName"))
+    for name in ("SwitchFrom", "SwitchTo"):
+        if text(record, "eventSource") == "signin.amazonaws.com" and text(extra, name):
+            known = {actor.id for actor in chain}
+            chain += [one for one in _of_arn(text(extra, name)) if one.id not in known]
     invoked = text(identity, "invokedBy")
     if invoked and (not chain or (invoked != "AWS Internal" and chain[0].id != invoked)):
         chain.insert(0, Actor(type=ActorType.SERVICE, id=invoked))
     if not chain:
-        raise InvalidEvent("the record names nobody", field="userIdentity", code="missing_field")
+        raise NotUnderstood("missing_field", "the record names nobody: it has no userIdentity")
     first = chain[0]
-    used = text(member(record, "additionalEventData"), "MFAUsed")
-    if used in ("Yes", "No") and first.auth is UNSET:
-        first = replace(first, auth=Auth(mfa=used == "Yes"))
+    auth = _signed_in(identity, extra, first)
+    if auth != Auth():
+        first = replace(first, auth=auth)
     return replace(first, on_behalf_of=chain[1:]) if chain[1:] else first
 
 
-def _principals(identity: dict[str, Any]) -> list[Actor]:
+def _signed_in(identity: dict[str, Any], extra: dict[str, Any], actor: Actor) -> Auth:
+    """How the actor proved who they are: of the session, or as a sign-in tells it."""
+    known = Auth() if actor.auth is UNSET else actor.auth
+    used, method = text(extra, "MFAUsed"), text(extra, "CredentialType").lower()
+    method = method or _METHODS.get(text(identity, "type"), "")
+    mfa = used == "Yes" if used in ("Yes", "No") and known.mfa is UNSET else known.mfa
+    return Auth(method=or_unset(method), mfa=mfa)
+
+
+def _of_arn(arn: str) -> list[Actor]:
+    """Whom an ARN names: a user, the root user, or a role and the holder of its session."""
+    kind, _, name = arn.rpartition(":")[2].partition("/")
+    if kind == "root":
+        return [Actor(type=ActorType.USER, id=kind)]
+    if kind == "user" and name:
+        return [Actor(type=ActorType.USER, id=name.rpartition("/")[2])]
+    if kind == "assumed-role" and name:
+        return _role({"arn": arn, "type": "AssumedRole"})
+    return []
+
+
+def _principals(identity: dict[str, Any], signed_in: str) -> list[Actor]:
     kind = text(identity, "type")
+    user = text(member(identity, "onBehalfOf"), "userId")
+    if kind in _CENTER and user:
+        name = text(identity, "userName") or signed_in or user
+        session = or_unset(text(identity, "credentialId"))
+        return [Actor(type=ActorType.USER, id=name, session=session)]
     if kind in ("AssumedRole", "Role"):
         chain = _role(identity)
     elif kind == "FederatedUser":
@@ -76,8 +98,7 @@ def _principals(identity: dict[str, Any]) -> list[Actor]:
     else:
         chain = _plain(identity, kind)
     source = text(member(identity, "sessionContext"), "sourceIdentity")
-    person = text(member(identity, "onBehalfOf"), "userId")
-    for name in (source, person):
+    for name in (source, user):
         if name and all(actor.id != name for actor in chain):
             chain.append(Actor(type=ActorType.USER, id=name))
     return chain
@@ -128,16 +149,27 @@ def _plain(identity: dict[str, Any], kind: str) -> list[Actor]:
         if account == "anonymous" or principal == "anonymous":
             return [Actor(type=ActorType.ANONYMOUS, id="anonymous")]
         other = principal or account
-        return [_actor(identity, ActorType.SERVICE, other)] if other else []
+        user = principal.startswith(_USER_PREFIX) and ":" not in principal
+        sort = ActorType.USER if user else ActorType.SERVICE
+        return [_actor(identity, sort, other)] if other else []
     if not name:
         name = text(identity, "arn").rpartition("/")[2]
     if name == _HIDDEN:
         return [_actor(identity, ActorType.ANONYMOUS, name)]
     if name or principal:
-        return [_actor(identity, ActorType.USER, name or principal)]
+        sort = ActorType.SERVICE if _is_workload(identity, kind, name) else ActorType.USER
+        return [_actor(identity, sort, name or principal)]
     if account and not text(identity, "invokedBy"):
         return [Actor(type=ActorType.SERVICE, id=account)]
     return []
+
+
+def _is_workload(identity: dict[str, Any], kind: str, name: str) -> bool:
+    """Whether a web identity is a program's: by its subject, or by who vouches for it."""
+    if kind != "WebIdentityUser":
+        return False
+    provider = text(identity, "identityProvider")
+    return name.startswith(_WORKLOADS) or any(one in provider for one in _ISSUERS)
 
 
 def _actor(identity: dict[str, Any], kind: ActorType, name: str) -> Actor:
@@ -147,6 +179,6 @@ def _actor(identity: dict[str, Any], kind: ActorType, name: str) -> Actor:
     return Actor(
         type=kind,
         id=name,
-        session=given(text(identity, "accessKeyId")),
+        session=or_unset(text(identity, "accessKeyId")),
         auth=Auth(mfa=mfa == "true") if mfa in ("true", "false") else UNSET,
     )

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from indelible.base.limits import NAME_CHARS, RESOURCE_DEPTH, TARGETS
 from indelible.event.model import Operation, Target
-from indelible.ingest.parsers.cloudtrail_actor import given, member, text
+from indelible.ingest.parsers.pick import member, or_unset, text
 
 _SKIPPED = frozenset(
     ("tags", "tag", "tagset", "tagslist", "taglist", "tagging", "tagspecificationset",
@@ -111,13 +111,16 @@ def targets_of(record: dict[str, Any], service: str, operation: Operation) -> li
         _add(found, target)
     if isinstance(params, dict) and service == "s3" and text(params, "key"):
         parent = text(params, "bucketName")
-        _add(found, Target(type="s3_object", id=text(params, "key"), parent=given(parent)))
+        _add(found, Target(type="s3_object", id=text(params, "key"), parent=or_unset(parent)))
     message = record.get("errorMessage")
     refused = _REFUSED_ON.search(message) if isinstance(message, str) else None
     if refused is not None:
         _add(found, arn_target(refused[1]))
     _made(found, record, service, operation)
-    if text(record, "eventType") == "AwsServiceEvent":
+    if text(record, "eventType").lower() == "awsserviceevent":
+        details = member(record, "serviceEventDetails")
+        role, account = text(details, "role_name"), text(details, "account_id")
+        _add(found, Target(type="iam_role", id=role, parent=or_unset(account)))
         for name in ("serviceEventDetails", "additionalEventData"):
             for target in _walk(record.get(name), "", event, "", 0):
                 _add(found, target)
@@ -157,12 +160,12 @@ def arn_target(arn: str) -> Target | None:
     found = re.match(r"([A-Za-z0-9-]+)([:/])(.+)", resource)
     if found is None:
         kind = _UNTYPED_ARNS.get(service, f"{service}_resource")
-        return Target(type=kind, id=resource, parent=given(account))
+        return Target(type=kind, id=resource, parent=or_unset(account))
     name = _short(service, found[1], found[2], found[3])
     kind = _ARN_TYPES.get((service, found[1]), f"{service}_{found[1].replace('-', '_')}")
     if service == "kms" and found[1] == "alias":
         name = f"alias/{name}"
-    return Target(type=kind, id=name, parent=given(account))
+    return Target(type=kind, id=name, parent=or_unset(account))
 
 
 def _short(service: str, kind: str, mark: str, name: str) -> str:
@@ -208,7 +211,7 @@ def _resource(resource: Any) -> Target | None:
     """One entry of `resources`: by its ARN, or by its name and CloudFormation type."""
     arn = text(resource, "ARN", "arn")
     target = arn_target(arn) if arn else None
-    account = given(text(resource, "accountId"))
+    account = or_unset(text(resource, "accountId"))
     if target is not None:
         return replace(target, parent=account) if target.parent is UNSET else target
     kind = text(resource, "type", "resourceType").removeprefix("AWS::").replace("::", "_").lower()
@@ -274,7 +277,8 @@ def told_operation(record: dict[str, Any]) -> Operation | None:
     """The operation, where the parameters tell it better than the call's name.
 
     GRANT or REVOKE for a call that shares an image or a snapshot, or takes it back; CREATE for a
-    parameter that is put without leave to overwrite.
+    parameter that is put without leave to overwrite; LOGIN for a credential that was not accepted,
+    which is all that is written of a sign-in to IAM Identity Center that failed.
     """
     params = member(record, "requestParameters")
     for name in ("launchPermission", "createVolumePermission"):
@@ -289,4 +293,6 @@ def told_operation(record: dict[str, Any]) -> Operation | None:
             return Operation.REVOKE
     if event == "PutParameter" and params.get("overwrite") is False:
         return Operation.CREATE
+    if text(member(record, "serviceEventDetails"), "CredentialVerification") == "Failure":
+        return Operation.LOGIN
     return None

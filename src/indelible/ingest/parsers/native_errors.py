@@ -35,8 +35,10 @@ RESERVED = {
     "flags": "the ledger sets flags",
     "retention": "the ledger's retention rules set it",
     "conflict": "the ledger sets it when an id comes again with other content",
+    "repeat": "the ledger sets it when a message without an id comes again",
     "raw": "only parsers of foreign formats set it; use data",
     "raw_type": "only parsers of foreign formats set it; use data",
+    "stripped": "the ledger sets it when the audit policy takes bodies away",
 }
 """Members a sender cannot set, with the reason."""
 

@@ -1,0 +1,123 @@
+"""Numbers that a sender gives its events, and which of them never came. Pure.
+
+A sender that numbers its events (`source.seq`, from 1 within each `source.boot`) lets anybody see
+what is missing. `Numbers` follows one boot: a range that is skipped is *missing*; it becomes a
+*gap*, to be put on record, when it is still missing after a while, because requests overtake each
+other; a number that comes after its gap was recorded *closes* that part of it.
+
+Of the first boot that is seen of a source nothing is missing before its first number: the sender
+may have run before it was connected. Any later boot begins at 1.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+import msgspec
+
+from indelible.base.limits import GAP_RANGES, GAP_RANGES_MOST
+
+
+class Range(msgspec.Struct, array_like=True):
+    """Missing numbers, both ends included; since when, and whether that is on record as a gap."""
+
+    first: int
+    last: int
+    since_us: int
+    told: bool = False
+
+
+def _first(hole: Range) -> int:
+    return hole.first
+
+
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """Numbers from `first` to `last`."""
+
+    first: int
+    last: int
+
+
+class Numbers(msgspec.Struct):
+    """What came of one boot: everything from `start` below `next`, but for what is missing.
+
+    `closed` are numbers whose gap is on record and which have come since; `let_go` counts ranges
+    that were missing when there were more than `limits.GAP_RANGES`: their gaps stay on record, but
+    nobody will see them close.
+    """
+
+    start: int
+    next: int
+    missing: list[Range] = []
+    closed: list[Span] = []
+    let_go: int = 0
+
+    def take(self, numbers: Iterable[int], now_us: int) -> None:
+        """Numbers of durable events, in the order in which they came."""
+        for number in numbers:
+            if number == self.next:
+                self.next += 1
+            elif number > self.next:
+                if len(self.missing) < GAP_RANGES_MOST:
+                    self.missing.append(Range(self.next, number - 1, now_us))
+                else:
+                    self.let_go += 1
+                self.next = number + 1
+            else:
+                self._late(number)
+
+    def _late(self, number: int) -> None:
+        """A number below the newest: it fills a hole, or came before."""
+        if number < self.start:
+            self.start = number
+            return
+        at = bisect_right(self.missing, number, key=_first) - 1
+        if at < 0 or number > self.missing[at].last:
+            return
+        hole = self.missing[at]
+        self.missing[at : at + 1] = [
+            Range(first, last, hole.since_us, hole.told)
+            for first, last in ((hole.first, number - 1), (number + 1, hole.last))
+            if first <= last
+        ]
+        if hole.told:
+            self._close(number)
+
+    def _close(self, number: int) -> None:
+        if self.closed and self.closed[-1].last + 1 == number:
+            self.closed[-1] = Span(self.closed[-1].first, number)
+        else:
+            self.closed.append(Span(number, number))
+
+    def due(self, before_us: int) -> list[Span]:
+        """Ranges missing since before `before_us` that are not on record yet."""
+        return [
+            Span(hole.first, hole.last) for hole in self.missing
+            if not hole.told and hole.since_us <= before_us
+        ]
+
+    def recorded(self, gap: Span) -> None:
+        """A gap is on record now; of too many, the oldest are followed no more."""
+        at = bisect_right(self.missing, gap.first, key=_first) - 1
+        while 0 <= at < len(self.missing) and self.missing[at].first <= gap.last:
+            if self.missing[at].first >= gap.first:
+                self.missing[at].told = True
+            at += 1
+        if len(self.missing) > GAP_RANGES and self.missing[0].told:
+            self.let_go += 1
+            del self.missing[0]
+
+    def forget_closed(self, gap: Span) -> None:
+        """That a gap closed is on record now."""
+        self.closed = [one for one in self.closed if one != gap]
+
+    @property
+    def open(self) -> int:
+        """How many numbers are missing with their gap on record."""
+        return sum(hole.last - hole.first + 1 for hole in self.missing if hole.told)
+
+
+def begun(first: int, known: bool) -> Numbers:
+    """The numbers of a boot whose first event has `first`; `known`: others came before it."""
+    return Numbers(1, 1) if known else Numbers(first, first)

@@ -1,0 +1,242 @@
+"""From what a parser said of a message to the event that is stored: `Parsed`.
+
+The one place that calls parsers of foreign formats. It keeps the message itself in `raw`, adds
+what the envelope said and the parser did not, holds the result to the bounds of an event, and
+makes an event of kind `unparsed` of every message that was not understood, with the reason and
+with whatever could be read all the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import traceback
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import force_setattr, replace
+
+from indelible.base import limits
+from indelible.base.clock import to_us
+from indelible.base.errors import InvalidEvent
+from indelible.event.actions import operation_of
+from indelible.event.model import Event, Origin, Reason
+from indelible.ingest.parsed import Parsed, Unparsed
+from indelible.ingest.parsers.contract import (
+    WRONG,
+    Given,
+    NotUnderstood,
+    Parser,
+    Record,
+    Understood,
+)
+from indelible.ingest.parsers.table import Resolved, resolve
+
+CONTENT_BYTES: Final = limits.BODY_BYTES - limits.ADDED_BYTES
+"""What an event may take, so that what token and ledger add still fits into a body."""
+
+_log = logging.getLogger(__name__)
+_told: set[str] = set()
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def parse_message(
+    parser: Parser,
+    raw: bytes,
+    given: Given,
+    *,
+    line: int = 1,
+    message_id: str = "",
+    inner: str | Record | None = None,
+    raw_type: str = "",
+    flags: tuple[str, ...] = (),
+) -> Parsed:
+    """One message as an event, or as an `unparsed` one; never refused for what it says.
+
+    `raw` is what is kept; `inner` is what the parser reads where that is not the same (the message
+    within an envelope). `flags` are what the way in remarked (`truncated`). `message_id` serves
+    where neither the message nor its envelope has an id; without any, the ledger keeps a repetition
+    and flags it. Raises `InvalidEvent` only when `raw` is too large for an event.
+    """
+    keep = _Keep(raw, raw_type, line, message_id, flags)
+    try:
+        message = opened(raw) if inner is None else inner
+        parser, message, given = _resolved(parser, message, given)
+        return _event(parser, keep, given, understand(parser, message, given))
+    except NotUnderstood as no:
+        parser, given = no.known or (parser, given)
+        return _unparsed(parser, keep, given, no)
+
+
+def _resolved(parser: Parser, message: str | Record, given: Given) -> Resolved:
+    """As `resolve`; an envelope or a recogniser that fails costs no message."""
+    try:
+        return resolve(parser, message, given)
+    except NotUnderstood:
+        raise
+    except Exception as error:
+        raise _failed(parser, error) from error
+
+
+def opened(raw: bytes) -> str | Record:
+    """A message as a parser is handed it: the object when it is one in JSON, else the text."""
+    if raw.lstrip(b" \t\r\n").startswith(b"{"):
+        try:
+            found: object = _decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return raw.decode("utf-8", "replace")
+        if isinstance(found, dict):
+            return found
+    return raw.decode("utf-8", "replace")
+
+
+def understand(parser: Parser, message: str | Record, given: Given) -> Understood:
+    """What `parser` makes of a message; raises `NotUnderstood` and nothing else."""
+    try:
+        if isinstance(message, dict):
+            if parser.record is None:
+                raise NotUnderstood(WRONG, f"{parser.name} reads texts, not JSON objects")
+            return parser.record(message, given)
+        if parser.text is None:
+            raise NotUnderstood(*_why_no_object(parser, message))
+        return parser.text(message, given)
+    except NotUnderstood:
+        raise
+    except Exception as error:
+        raise _failed(parser, error) from error
+
+
+def _failed(parser: Parser, error: Exception) -> NotUnderstood:
+    """The message is kept; the parser's fault is told, once a kind, and nothing of the message."""
+    fault = f"{parser.version} failed: {type(error).__name__}"
+    if fault not in _told:
+        _told.add(fault)
+        last = traceback.extract_tb(error.__traceback__)[-1:]
+        where = [f"{one.filename}:{one.lineno} in {one.name}" for one in last]
+        _log.error("%s at %s", fault, *where or ["?"])
+    return NotUnderstood("parser_failed", fault)
+
+
+def _why_no_object(parser: Parser, message: str) -> tuple[str, str]:
+    try:
+        _decode(message)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return "bad_json", f"not well-formed JSON: {error}"
+    return WRONG, f"{parser.name} reads JSON objects"
+
+
+class _Keep(NamedTuple):
+    """What is stored whatever a parser says."""
+
+    raw: bytes
+    raw_type: str
+    line: int
+    id: str
+    flags: tuple[str, ...]
+
+
+def _event(parser: Parser, keep: _Keep, given: Given, found: Understood) -> Parsed:
+    """Fill in what the envelope said, encode once, and hold it to the bounds."""
+    event, flags = found.event, found.flags
+    if event.operation is UNSET:
+        force_setattr(event, "operation", operation_of(event.action))
+    if event.id is UNSET and (known := given.id or keep.id):
+        force_setattr(event, "id", known)
+    if event.time is UNSET and given.time is not UNSET:
+        force_setattr(event, "time", given.time)
+        flags = flags + given.flags
+    if event.observed is UNSET and given.observed is not UNSET:
+        force_setattr(event, "observed", given.observed)
+    if event.severity is UNSET and given.severity is not UNSET:
+        force_setattr(event, "severity", given.severity)
+    if given.host:
+        _at_host(event, given.host)
+    if given.labels:
+        said = {} if event.labels is UNSET else event.labels
+        force_setattr(event, "labels", {**given.labels, **said})
+    data = {**given.data, **found.data}
+    if found.guessed:
+        data["guessed"] = list(found.guessed)
+        flags = (*flags, "guessed")
+    if data:
+        force_setattr(event, "data", Raw(_encoded(data)))
+    text, kind = _kept(keep)
+    force_setattr(event, "raw", text)
+    force_setattr(event, "raw_type", kind)
+    content = _encoded(event)
+    if len(content) > CONTENT_BYTES:  # who did what still fits; the rest stands in the message
+        force_setattr(event, "changes", UNSET)
+        force_setattr(event, "data", Raw(_encoded({"left_out": "data and changes: too large"})))
+        content = _encoded(event)
+    if len(content) > CONTENT_BYTES:  # the message alone may still fit
+        why = f"with its fields the event has {len(content)} bytes, more than {CONTENT_BYTES}"
+        raise NotUnderstood("too_large", why)
+    return Parsed(
+        content=content, idempotent=keep.raw, line=keep.line, id=event.id or "",
+        time_us=None if event.time is UNSET else to_us(event.time),
+        flags=tuple(dict.fromkeys((*flags, *keep.flags))), parser=parser.version,
+        keep_repeats=event.id is UNSET,
+    )
+
+
+def _at_host(event: Event, host: str) -> None:
+    if event.origin is UNSET:
+        force_setattr(event, "origin", Origin(host=host))
+    elif event.origin.host is UNSET:
+        force_setattr(event, "origin", replace(event.origin, host=host))
+
+
+def _unparsed(parser: Parser, keep: _Keep, given: Given, no: NotUnderstood) -> Parsed:
+    """The message kept as it came, with the reason; raises `InvalidEvent` when it is too large."""
+    text, kind = _kept(keep)
+    why = Reason(code=no.code, text=no.why[: limits.NAME_CHARS])
+    known = given.id or keep.id
+    short = Unparsed(reason=why, id=known or UNSET, raw=text, raw_type=kind)
+    try:
+        content = _encoded(_with_envelope(short, given, {**given.data, **no.data}))
+    except NotUnderstood:  # what was read of it cannot be said in JSON: the message itself can
+        content = _encoded(short)
+    if len(content) > CONTENT_BYTES:
+        content = _encoded(short)
+    if len(content) > CONTENT_BYTES:
+        reason = f"an event takes at most {CONTENT_BYTES} bytes; this one has {len(content)}"
+        raise InvalidEvent(reason, field="raw", code="too_large")
+    return Parsed(
+        content=content, idempotent=keep.raw, line=keep.line, id=known, kind="unparsed",
+        time_us=None if given.time is UNSET else to_us(given.time),
+        flags=keep.flags if given.time is UNSET else given.flags + keep.flags,
+        parser=parser.version, keep_repeats=not known,
+    )
+
+
+def _with_envelope(short: Unparsed, given: Given, data: dict[str, object]) -> Unparsed:
+    return replace(
+        short,
+        time=given.time,
+        observed=given.observed,
+        origin=Origin(host=given.host) if given.host else UNSET,
+        severity=given.severity,
+        labels=dict(given.labels) or UNSET,
+        data=Raw(_encoded(data)) if data else UNSET,
+    )
+
+
+def _kept(keep: _Keep) -> tuple[str, str | UnsetType]:
+    """The message as text, or in base64 with its media type."""
+    kind = keep.raw_type
+    if not kind:
+        try:
+            return keep.raw.decode(), UNSET
+        except UnicodeDecodeError:
+            kind = "application/octet-stream"
+    return base64.b64encode(keep.raw).decode(), kind
+
+
+def _encoded(value: Any) -> bytes:
+    """One encoding; a value that JSON cannot carry makes the message not understood."""
+    try:
+        return _encode(value)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:
+        raise NotUnderstood("bad_value", f"it holds what no event can carry: {error}") from error

@@ -1,0 +1,258 @@
+"""What members of unknown records may mean by their names: what reads the tables. Pure.
+
+Names are compared without case, `_`, `-`, `.`, `@` and camel humps. What stands under a container
+that is aside (the target, the old state, the request's body) speaks of others.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from indelible.base.limits import ACTION_CHARS, REMEMBERED
+from indelible.event.model import ActorType
+from indelible.ingest.parsers import guess_tables as tables
+from indelible.ingest.parsers.guess_action import words
+
+Path = tuple[str, ...]
+Stem = tuple[Path, str]
+
+
+class Role(NamedTuple):
+    """What a member may be: of which member of the event, how likely, and which part of it.
+
+    `group` is what it shares with its siblings: the container's path and the stem of the name.
+    """
+
+    member: str
+    weight: int
+    part: str = ""
+    group: Stem = ((), "")
+
+
+def joined(segment: str) -> str:
+    """A member's name without case and marks; of `[key=name]`, an element of a list, the name.
+
+    A name that is longer than any honest one means nothing, and is not remembered.
+    """
+    return _joined(segment) if len(segment) <= ACTION_CHARS else ""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _joined(segment: str) -> str:
+    if segment.endswith("]") and "[" in segment:
+        segment = segment[segment.index("[") + 1 : -1].partition("=")[2]
+    elif segment.isdigit():
+        return "0"
+    return "".join(words(segment)) if segment else ""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def roles(path: Path) -> tuple[Role, ...]:
+    """Everything a member at `path` may be by its name, and by what it stands in."""
+    names = [joined(segment) for segment in path]
+    if path[-1].isdigit():
+        names.pop()  # an element is what its list is
+    if len(path) > 1 and path[-2].endswith("]"):
+        names.pop()  # the value of a pair is what the pair's name says
+    if not names:
+        return ()
+    leaf, holders = names[-1], [name for name in names[:-1] if name != "0"]
+    lost = _lost(holders)
+    found: list[Role] = []
+    told = [name for name in holders if name in tables.ASIDE]
+    if told and all(name in tables.PARAMETERS for name in told):
+        found.append(Role("asked_ip", _ip_weight(path, leaf, "") - lost))
+    if told and len(holders) <= 2 and leaf in ("action", "operation", "verb", "event"):
+        found.append(Role("action", tables.WEAK_ACTION - lost))
+    if not told:
+        found += _plain(path, leaf, holders, lost)
+        found += _actor(path, names, leaf, lost)
+    found += _outcome(leaf, holders, lost)
+    found += _target(path, names, leaf, holders, lost)
+    return tuple(found)
+
+
+def kind_of_stem(stem: str) -> ActorType | None:
+    """The kind of principal that a stem names by itself: a service, an API key."""
+    if stem in tables.SERVICES:
+        return ActorType.SERVICE
+    return ActorType.API_KEY if stem in tables.KEYS else None
+
+
+def _lost(holders: list[str]) -> int:
+    """What a member loses of its weight by standing inside of containers."""
+    lost = 0
+    for name in holders:
+        lost += 12 if name in tables.DETAILS else 2 if name in tables.WRAPPERS else 6
+    return max(lost - 6, 0) if holders and holders[-1] in tables.AUTHENTICATED else lost
+
+
+def _plain(path: Path, leaf: str, holders: list[str], lost: int) -> list[Role]:
+    near = holders[-1] if holders else ""
+    apart = any(name not in tables.WRAPPERS for name in holders)
+    found = [
+        Role("time", _time_weight(path, leaf, near) - lost),
+        Role("ip", _ip_weight(path, leaf, near) - lost),
+        Role("action", _action_weight(leaf, near, apart) - lost),
+        Role("message", (0 if apart else tables.MESSAGES.get(leaf, 0)) - lost),
+    ]
+    for member, weights in tables.PLAIN.items():
+        found.append(Role(member, _plain_weight(member, weights, leaf, near, apart) - lost))
+    return [role for role in found if role.weight > 20]
+
+
+def _plain_weight(
+    member: str, weights: dict[str, int], leaf: str, near: str, apart: bool
+) -> int:
+    if leaf in weights and not (apart and leaf in tables.WHOLE):
+        return weights[leaf]
+    if near and near + leaf in weights:
+        return weights[near + leaf]
+    if member == "agent":
+        raw = near in weights and leaf in ("original", "raw", "value", "string", "label", "name")
+        return 90 if leaf.endswith("useragent") or raw else 0
+    return 80 if member in ("host", "service") and near == member and leaf == "name" else 0
+
+
+def _time_weight(path: Path, leaf: str, near: str) -> int:
+    weight = tables.TIMES.get(leaf, 0)
+    if weight:
+        return weight
+    inner = leaf in ("date", "iso", "epoch", "value", "seconds", "string", "ms", "iso8601", "utc")
+    if inner and near in tables.TIMES:
+        return tables.TIMES[near] - 2
+    said = words(path[-1])
+    if said[-1] not in tables.TIME_ENDS or not tables.NO_TIME.isdisjoint(said):
+        return 0
+    return min([tables.LESS_TIME[word] for word in said if word in tables.LESS_TIME], default=62)
+
+
+def _ip_weight(path: Path, leaf: str, near: str) -> int:
+    if leaf in tables.IP_LEAVES and near in tables.IP_HOLDERS:
+        return 97
+    said = words(path[-1])
+    if not tables.NO_IP.isdisjoint(said):
+        return 0
+    if leaf in tables.IPS:
+        return tables.IPS[leaf]
+    ends = said[-1] in ("ip", "ips", "ipv4", "ipv6")
+    if ends or said[-2:] in (["ip", "address"], ["ip", "addr"]):
+        return 70
+    return 66 if leaf.endswith(("ipaddress", "ipaddr")) else 0
+
+
+def _action_weight(leaf: str, near: str, apart: bool) -> int:
+    if near in tables.ACTION_HOLDERS and leaf in tables.ACTION_LEAVES:
+        return tables.ACTION_LEAVES[leaf]
+    weight = tables.ACTIONS.get(leaf, 0)
+    for end, less in tables.ACTION_ENDS.items():
+        if not weight and leaf.endswith(end):
+            weight = less
+    return 0 if apart and weight <= tables.WEAK_ACTION else weight
+
+
+def _outcome(leaf: str, holders: list[str], lost: int) -> list[Role]:
+    if any(name in tables.ASIDE and name not in ("response", "output") for name in holders):
+        return []
+    weight = tables.OUTCOMES.get(leaf, 0)
+    near = holders[-1] if holders else ""
+    if leaf == "message":
+        weight = tables.OUTCOMES["errormessage"] if near in ("error", "status") else 0
+    elif near == "error" and leaf in ("code", "name", "type"):
+        weight = tables.OUTCOMES["errorcode"]
+    elif near == "response" and leaf == "code":
+        weight = tables.OUTCOMES["responsecode"]
+    elif near in tables.OUTCOMES and leaf in ("code", "status", "value", "name", "result", "type",
+                                              "outcome", "text"):
+        weight = max(weight, tables.OUTCOMES[near] - 3)
+    part = "errormessage" if leaf == "message" else leaf
+    return [Role("outcome", weight - lost, part)] if weight - lost > 20 else []
+
+
+def _actor(path: Path, names: list[str], leaf: str, lost: int) -> list[Role]:
+    """Roles of one who acted or stands behind: alone, by its name, or in a container of theirs."""
+    for member, stems in (("behind", tables.OTHERS), ("actor", tables.ACTORS)):
+        held = _in_container(path, names, leaf, stems)
+        if held is not None:
+            return [Role(member, *held)]
+        stem, part = _stem_of(leaf, stems)
+        if stem:
+            return [Role(member, stems[stem] - lost, part, (path[:-1], stem))]
+    if leaf in ("email", "emailaddress", "useremail", "login", "upn", "userprincipalname"):
+        return [Role("actor", 62 - lost, tables.PERSON[leaf], (path[:-1], "email"))]
+    return []
+
+
+def _in_container(
+    path: Path, names: list[str], leaf: str, stems: dict[str, int]
+) -> tuple[int, str, Stem] | None:
+    """A leaf that tells of a person, under the outermost container that names one."""
+    last = len(names) - 1
+    for at in range(last):
+        if names[at] in stems:
+            between = names[at + 1 : last]
+            part = _part_of(leaf)
+            known = all(name in tables.BETWEEN or name in stems or name in tables.WRAPPERS
+                        for name in between)
+            if not part or not (known or (len(between) == 1 and part in ("email", "login"))):
+                return None
+            outside = _lost([name for name in names[:at] if name != "0"])
+            inside = sum(1 for name in between if name != "0")
+            best = max(stems[name] for name in names[at:last] if name in stems)
+            return best - inside - outside, part, (path[: at + 1], names[at])
+    return None
+
+
+def _part_of(leaf: str) -> str:
+    """What a leaf tells of the person in whose container it stands."""
+    part = tables.PERSON.get(leaf, "")
+    if not part:
+        stem, part = _stem_of(leaf, tables.ACTORS)
+        if stem and tables.ACTORS[stem] < tables.ACTORS["user"]:
+            part = ""  # `client` of an actor is a program
+    for end in ("email", "username", "login"):
+        if not part and leaf.endswith(end):
+            part = tables.PERSON[end]
+    return part
+
+
+def _stem_of(leaf: str, stems: dict[str, int]) -> tuple[str, str]:
+    """`actor_email` is the e-mail of `actor`; `actor` alone is the actor itself."""
+    if leaf == "username":
+        return ("user", "login") if "user" in stems else ("", "")
+    if leaf in stems:
+        return leaf, "self"
+    for cut in range(len(leaf) - 1, 1, -1):
+        if leaf[:cut] in stems and (part := tables.PERSON.get(leaf[cut:], "")):
+            return leaf[:cut], part
+    return "", ""
+
+
+def _target(
+    path: Path, names: list[str], leaf: str, holders: list[str], lost: int
+) -> list[Role]:
+    """Roles of what was touched: in a container of its own, by a stem, by the id of a noun."""
+    last = len(names) - 1
+    for at in range(last):
+        if names[at] in tables.TARGETS and names[at] not in tables.ACTORS:
+            part = tables.TARGET_PARTS.get(leaf, "")
+            if not part or last - at > 3:
+                return []
+            end = at + 2 if at + 1 < len(path) and path[at + 1].isdigit() else at + 1
+            weight = tables.TARGETS[names[at]] - _lost([n for n in names[:at] if n != "0"])
+            return [Role("target", weight, part, (path[:end], names[at]))]
+    if lost > 14 or any(name in tables.ASIDE for name in holders):
+        return []
+    for cut in range(len(leaf), 2, -1):
+        stem, rest = leaf[:cut], leaf[cut:]
+        part = tables.TARGET_PARTS.get(rest, "") if rest else "self"
+        if stem in tables.TARGETS and part:
+            weight = tables.TARGETS[stem]
+            less = 0 if weight == tables.NAMED_BY_ACTION else lost
+            return [Role("target", weight - less, part, (path[:-1], stem))]
+    said = words(path[-1])
+    noun = said[:-1]
+    if noun and said[-1] in ("id", "uuid", "guid") and tables.NO_THING.isdisjoint(noun):
+        return [Role("target", tables.NAMED_BY_ACTION, "id", (path[:-1], "_".join(noun)))]
+    return []

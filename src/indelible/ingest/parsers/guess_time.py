@@ -1,0 +1,208 @@
+"""Times as foreign formats write them, whatever the form: numbers since 1970, ISO 8601, mail, HTTP
+servers, syslog, CEF. Pure.
+
+A time that names no zone is taken in the zone given, one without a year in the last year that does
+not lie ahead of `now_us`; both are said to be assumed. Numbers tell their unit by their size: the
+seconds, milli-, micro- and nanoseconds of the years 1973 to 5138 do not overlap.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any, Final, NamedTuple
+
+from msgspec import UnsetType
+
+from indelible.base.clock import MICROS
+from indelible.base.limits import LATE_SECONDS
+from indelible.ingest.parsers.pick import epoch, in_utc
+
+
+class Moment(NamedTuple):
+    """A time in UTC, and whether its zone or year had to be assumed."""
+
+    time: datetime
+    assumed: bool = False
+
+
+_MONTHS: Final = {
+    name: number for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
+_HOURS: Final = {
+    "UTC": 0, "GMT": 0, "Z": 0, "UT": 0, "WET": 0, "CET": 1, "MET": 1, "BST": 1, "WEST": 1,
+    "CEST": 2, "MEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9, "KST": 9, "EST": -5, "EDT": -4,
+    "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+}
+"""Zones by the names that mail (RFC 5322 section 4.3) and Java write; others are assumed."""
+
+_UNITS: Final = ((11, "s"), (14, "ms"), (17, "us"), (20, "ns"))
+"""Digits that a whole number of a unit has at most."""
+_NUMBER = re.compile(r"(\d{9,19})(\.\d{1,9})?")
+_COMPACT = re.compile(r"(20\d\d)([01]\d)([0-3]\d)([0-2]\d)([0-5]\d)([0-6]\d)")
+_ISO = re.compile(
+    r"(\d{4}-\d\d-\d\d[T _]\d\d:\d\d(?::\d\d(?:[.,]\d{1,12})?)?) ?(?:\(?(Z|[A-Z]{2,4})\)?"
+    r"|([+-]\d\d):?(\d\d)?)?"
+)
+_CLOCK = r"(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?: ?([AaPp][Mm]))?"
+_ZONE = r"(?: ?\(?([A-Z]{1,4}(?=\b)|[+-]\d\d:?\d\d)\)?)?"
+_DAY_FIRST = re.compile(
+    rf"(?:[A-Za-z]{{3,9}},? )?(\d\d?)[ /-]([A-Za-z]{{3,9}})[ /-](\d{{4}})[ :T]{_CLOCK}{_ZONE}"
+)
+_MONTH_FIRST = re.compile(
+    rf"(?:[A-Za-z]{{3,9}},? )?([A-Za-z]{{3,9}})  ?(\d\d?)(?:,? (\d{{4}}))?,? (?:at )?{_CLOCK}"
+    rf"{_ZONE}(?: (\d{{4}}))?"
+)
+_SLASHES = re.compile(rf"(\d\d?)/(\d\d?)/(\d{{4}}),? {_CLOCK}{_ZONE}")
+_YEAR_SLASHES = re.compile(rf"(\d{{4}})[/.](\d\d?)[/.](\d\d?)[ T-]{_CLOCK}{_ZONE}")
+
+
+def read_time(value: Any, zone: tzinfo = UTC, now_us: int = 0) -> Moment | None:
+    """The time that a number or a text tells, None when it tells none between 1970 and 9999."""
+    if isinstance(value, str):
+        text = value.strip()
+        if not text or len(text) > len("Wednesday, 31 September 2026 23:59:59.999999999 (+00:00)"):
+            return None
+        return _iso(text, zone) or _numeric(text) or _worded(text, zone, now_us)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _epoch(value)
+    return None
+
+
+def read_epoch(value: Any, unit: str) -> Moment | None:
+    """A number of known unit (`s`, `ms`, `us`, `ns`) since 1970."""
+    return _moment(epoch(value, unit), False)
+
+
+def _moment(found: datetime | UnsetType, assumed: bool) -> Moment | None:
+    return Moment(found, assumed) if isinstance(found, datetime) else None
+
+
+def _epoch(value: float) -> Moment | None:
+    """A number by its size; one before 1973 in any unit is no time."""
+    try:
+        digits = len(str(int(value)))
+    except (ValueError, OverflowError):
+        return None
+    if value <= 0 or digits < len("100000000"):
+        return None
+    for most, unit in _UNITS:
+        if digits <= most:
+            return _moment(epoch(value, unit), False)
+    return None
+
+
+def _numeric(text: str) -> Moment | None:
+    """A number in a text, or a date and a time of day without any separator."""
+    compact = _COMPACT.fullmatch(text)
+    if compact:
+        return None  # 14 digits with a year in front are no milliseconds; `_worded` reads them
+    found = _NUMBER.fullmatch(text)
+    if not found:
+        return None
+    return _epoch(float(text) if found[2] else int(text))
+
+
+def _iso(text: str, zone: tzinfo) -> Moment | None:
+    """ISO 8601 as written: also with a space, nanoseconds, a zone's name, `(UTC)` behind."""
+    if not text[:4].isdigit() or text[4:5] != "-":
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        parts = _ISO.fullmatch(text)
+        if not parts:
+            return None
+        try:
+            found = datetime.fromisoformat(parts[1].replace("_", "T"))
+        except ValueError:
+            return None
+        said = parts[2] or (f"{parts[3]}{parts[4] or '00'}" if parts[3] else "")
+        return _in_zone(found, said, zone)
+    if found.tzinfo is None:
+        return _moment(in_utc(found.replace(tzinfo=zone)), True)
+    return _moment(in_utc(found), False)
+
+
+def _in_zone(found: datetime, said: str, zone: tzinfo) -> Moment | None:
+    """A time with what was said of its zone: a name, an offset, or nothing."""
+    known = _offset(said)
+    return _moment(in_utc(found.replace(tzinfo=known or zone)), known is None)
+
+
+def _offset(said: str) -> tzinfo | None:
+    if not said:
+        return None
+    if said[0] in "+-":
+        digits = said[1:].replace(":", "")
+        size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+        if size >= timedelta(hours=24):
+            return None
+        return timezone(-size if said[0] == "-" else size)
+    hours = _HOURS.get(said.upper())
+    return None if hours is None else timezone(timedelta(hours=hours))
+
+
+def _worded(text: str, zone: tzinfo, now_us: int) -> Moment | None:
+    """Every form that names months or orders its parts otherwise."""
+    if found := _COMPACT.fullmatch(text):
+        return _built(found.groups()[:3], (*found.groups()[3:], None, None), "", zone)
+    if found := _DAY_FIRST.fullmatch(text):
+        day, month, year, *rest = found.groups()
+        return _named((year, month, day), rest, zone)
+    if found := _MONTH_FIRST.fullmatch(text):
+        month, day, year, *rest, late_year = found.groups()
+        if year or late_year:
+            return _named((year or late_year, month, day), rest, zone)
+        return _yearless(month, day, rest, zone, now_us)
+    if found := _YEAR_SLASHES.fullmatch(text):
+        year, month, day, *rest = found.groups()
+        return _built((year, month, day), rest[:5], rest[5] or "", zone)
+    if found := _SLASHES.fullmatch(text):
+        first, second, year, *rest = found.groups()
+        month_first = bool(rest[4]) or int(second) > len(_MONTHS)
+        if not month_first and int(first) <= len(_MONTHS):
+            return None  # 03/04/2026 is March or April: not guessed
+        date = (year, first, second) if month_first else (year, second, first)
+        return _built(date, rest[:5], rest[5] or "", zone)
+    return None
+
+
+def _named(date: tuple[Any, Any, Any], rest: list[Any], zone: tzinfo) -> Moment | None:
+    """A date whose month is a name."""
+    number = _MONTHS.get(date[1][:3].lower())
+    if number is None:
+        return None
+    return _built((date[0], number, date[2]), rest[:5], rest[5] or "", zone)
+
+
+def _yearless(
+    month: str, day: str, rest: list[Any], zone: tzinfo, now_us: int
+) -> Moment | None:
+    """The year is that of now, or the one before where this would lie over a day ahead."""
+    now = datetime.fromtimestamp(now_us // MICROS, UTC)
+    for year in (now.year, now.year - 1):
+        found = _named((year, month, day), rest, zone)
+        if found is not None and found.time <= now + timedelta(seconds=LATE_SECONDS):
+            return Moment(found.time, True)
+    return None
+
+
+def _built(date: Any, clock: Any, said: str, zone: tzinfo) -> Moment | None:
+    """A time of its parts; None where they make none."""
+    hour, minute, second, fraction, half = clock
+    hours = int(hour)
+    if half:
+        if not 1 <= hours <= 12:
+            return None
+        hours = hours % 12 + (12 if half.lower() == "pm" else 0)
+    try:
+        found = datetime(
+            int(date[0]), int(date[1]), int(date[2]), hours, int(minute), int(second or 0),
+            int((fraction or "0")[:6].ljust(6, "0")),
+        )
+    except ValueError:
+        return None
+    return _in_zone(found, said, zone)

@@ -1,0 +1,148 @@
+"""Every parser by name, loaded when it is first asked for; and which one a message belongs to."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from indelible.base.errors import BadRequest
+from indelible.base.limits import ENVELOPES
+from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser, Record
+
+FORMATS: Final = MappingProxyType(
+    {
+        # JSON objects with members of their own
+        "cloudtrail": "cloudtrail",
+        "entra": "entra",
+        "azure_activity": "azure_activity",
+        "gcp_audit": "gcp_audit",
+        "m365": "m365",
+        "google_workspace": "google_workspace",
+        "kubernetes": "kubernetes",
+        "okta": "okta",
+        "github": "github",
+        "github_webhook": "github_webhook",
+        "postgresql_json": "postgresql_json",
+        "laurel": "laurel",
+        "vault": "vault",
+        "winlogbeat": "winlogbeat",
+        "nxlog": "nxlog",
+        "slack": "mappings/slack.toml",
+        "auth0": "mappings/auth0.toml",
+        "onepassword": "mappings/onepassword.toml",
+        # texts with a beginning of their own
+        "windows_xml": "windows_xml",
+        "linux_auth": "linux_auth",
+        "auditd": "auditd",
+        "postgresql_csv": "postgresql_csv",
+        "postgresql": "postgresql",
+        "cef": "cef",
+        "leef": "leef",
+        # envelopes: what is in them is read by the parser that recognises it
+        "journald": "journald",
+        "beats": "beats",
+        "syslog": "syslog_line",
+        # what anything may be: last
+        "ecs": "mappings/ecs.toml",
+        "json": "generic_json",
+        "keyvalue": "keyvalue",
+    }
+)
+"""Name to module, or to mapping file. `auto` asks them in this order: what is recognised by more
+stands first; before all of them the mappings that users added."""
+
+_added: dict[str, Parser] = {}
+
+
+@cache
+def parser_named(name: str) -> Parser:
+    """The parser of a format; raises `BadRequest` for a name that there is not."""
+    if name == AUTO.name:
+        return AUTO
+    if name in _added:
+        return _added[name]
+    if name not in FORMATS:
+        known = ", ".join([AUTO.name, *_added, *FORMATS])
+        raise BadRequest(
+            f"there is no parser {name!r}; parsers are {known}", field="parser",
+            remedy="`indelible parser list` says what each of them reads.",
+        )
+    place = FORMATS[name]
+    found: Parser = (
+        import_module(f"{__package__}.mapping_file").shipped(place) if place.endswith(".toml")
+        else import_module(f"{__package__}.{place}").PARSER
+    )
+    assert found.name == name, f"{found.name} is listed as {name}"
+    return found
+
+
+@cache
+def all_parsers() -> tuple[Parser, ...]:
+    """Every parser, users' mappings first, then in the order of `FORMATS`."""
+    return (*_added.values(), *(parser_named(name) for name in FORMATS))
+
+
+def add_mappings(folder: Path) -> tuple[str, ...]:
+    """Add the mappings of a ledger's own folder (`DIR/parsers/*.toml`); their names.
+
+    Called once, before messages are read. Raises `BadMapping` for a file that cannot be used.
+    """
+    taken = (AUTO.name, "native", *FORMATS)
+    found = import_module(f"{__package__}.mapping_file").read_folder(folder, taken)
+    _added.clear()
+    _added.update(found)
+    parser_named.cache_clear()
+    all_parsers.cache_clear()
+    return tuple(found)
+
+
+def recognised(message: Any, given: Given) -> tuple[Parser, str] | None:
+    """The parser that knows a decoded object or a text as its own, and by what; else None."""
+    records = isinstance(message, dict)
+    for parser in all_parsers():
+        if parser.reads_records == records and (why := parser.recognise(message, given)):
+            return parser, why
+    return None
+
+
+def _chosen(message: str | Record, given: Given) -> Parser:
+    found = recognised(message, given)
+    if found is None:
+        raise NotUnderstood("unknown_format", "no parser recognises the message")
+    return found[0]
+
+
+AUTO: Final = Parser("auto", "auto/1", "each message by what it is recognised as")
+"""Stands for the parser that recognises a message; `resolve` finds it."""
+
+
+def resolve(parser: Parser, message: str | Record, given: Given) -> Resolved:
+    """The parser that reads a message, with the message out of its envelopes.
+
+    Raises `NotUnderstood` with what is known by then: the envelope it got to, and what that said.
+    """
+    last = parser
+    try:
+        for _ in range(ENVELOPES):
+            if parser is AUTO:
+                parser = _chosen(message, given)
+            last = parser
+            if parser.unwrap is None:
+                return Resolved(parser, message, given)
+            message, given = parser.unwrap(message, given)
+            parser = AUTO
+        raise NotUnderstood("too_deep", f"more than {ENVELOPES} envelopes around one message")
+    except NotUnderstood as no:
+        no.known = (last, given)
+        raise
+
+
+class Resolved(NamedTuple):
+    """Who reads a message, what is left of it, and what its envelopes said."""
+
+    parser: Parser
+    message: str | Record
+    given: Given

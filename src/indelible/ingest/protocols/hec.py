@@ -1,0 +1,224 @@
+"""Splunk's HTTP Event Collector: requests taken apart, answers in its words. Pure.
+
+Events are JSON objects one behind the other, with or without something between them; each is kept
+as it stands. Raw data is lines. An event that is none (no `event`, a blank one, broken JSON) is
+refused by its number and costs no other: where an object is broken off, reading goes on with the
+next line. Source: Splunk's reference "HTTP Event Collector REST API endpoints", "Format events for
+HTTP Event Collector", and its table of response codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from json import JSONDecodeError, JSONDecoder
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from indelible.base.errors import TooLarge
+from indelible.base.limits import NAME_CHARS, REQUEST_EVENTS
+from indelible.ingest.parsed import Rejected
+from indelible.ingest.parsers.contract import Given, Record
+from indelible.ingest.parsers.finish import opened
+from indelible.ingest.parsers.pick import epoch
+from indelible.ingest.protocols.message import Message, Taken
+
+
+class Reply(NamedTuple):
+    """One of HEC's answers: its number, its text, and the HTTP status that goes with it."""
+
+    code: int
+    text: str
+    status: int
+
+
+SUCCESS: Final = Reply(0, "Success", 200)
+TOKEN_DISABLED: Final = Reply(1, "Token disabled", 403)
+TOKEN_REQUIRED: Final = Reply(2, "Token is required", 401)
+INVALID_AUTHORIZATION: Final = Reply(3, "Invalid authorization", 401)
+INVALID_TOKEN: Final = Reply(4, "Invalid token", 403)
+NO_DATA: Final = Reply(5, "No data", 400)
+INVALID_DATA: Final = Reply(6, "Invalid data format", 400)
+SERVER_ERROR: Final = Reply(8, "Internal server error", 500)
+SERVER_BUSY: Final = Reply(9, "Server is busy", 503)
+CHANNEL_MISSING: Final = Reply(10, "Data channel is missing", 400)
+INVALID_CHANNEL: Final = Reply(11, "Invalid data channel", 400)
+EVENT_REQUIRED: Final = Reply(12, "Event field is required", 400)
+EVENT_BLANK: Final = Reply(13, "Event field cannot be blank", 400)
+QUERY_TOKEN: Final = Reply(16, "Query string authorization is not enabled", 400)
+HEALTHY: Final = Reply(17, "HEC is healthy", 200)
+UNHEALTHY: Final = Reply(18, "HEC is unhealthy, queues are full", 503)
+TOO_LARGE: Final = Reply(27, "Request entity too large", 413)
+
+_BY_REFUSAL: Final = {"missing_field": EVENT_REQUIRED, "empty": EVENT_BLANK}
+_WHITE: Final = " \t\r\n,"
+_SCALARS: Final = (str, int, float, bool)
+_scan = JSONDecoder(parse_int=str, parse_float=str).raw_decode
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def take_events(body: bytes, given: Given, said: dict[str, str]) -> Taken:
+    """The events of a request; `said` are the parameters that stand for what an event lacks.
+
+    Raises `TooLarge` beyond `limits.REQUEST_EVENTS` events.
+    """
+    messages: list[Message] = []
+    refused: list[Rejected] = []
+    for line, (raw, why) in enumerate(_objects(body), 1):
+        if line > REQUEST_EVENTS:
+            raise TooLarge(f"more than {REQUEST_EVENTS} events in one request")
+        one = _refusal("bad_json", why) if why else _event(line, raw, given, said)
+        if isinstance(one, Message):
+            messages.append(one)
+        else:
+            refused.append(replace(one, line=line))
+    return Taken(messages, refused)
+
+
+def take_lines(body: bytes, given: Given, said: dict[str, str]) -> Taken:
+    """The lines of a raw request, without the blank ones; raises as `take_events`."""
+    known = _known(given, said)
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if len(lines) > REQUEST_EVENTS:
+        raise TooLarge(f"more than {REQUEST_EVENTS} lines in one request")
+    return Taken(
+        [Message(line, raw.rstrip(b"\r"), known) for line, raw in enumerate(lines, 1)], []
+    )
+
+
+def _objects(body: bytes) -> Iterator[tuple[bytes, str]]:
+    """Every JSON value with its exact bytes, or what stands in its place and why it is none.
+
+    The work is bounded: after twice the body's length was read in vain, and behind a value that
+    nests without end, the rest is one refusal.
+    """
+    text = body.decode("latin-1")  # one character a byte, and JSON's structure is ASCII
+    at, end, left = 0, len(text), 2 * len(text)
+    while True:
+        while at < end and text[at] in _WHITE:
+            at += 1
+        if at >= end:
+            return
+        try:
+            _, stop = _scan(text, at)
+            yield text[at:stop].encode("latin-1"), ""
+            at = stop
+        except JSONDecodeError as error:
+            left -= error.pos - at
+            rest = "" if left > 0 else "; from here on nothing was read"
+            yield b"", f"not well-formed JSON: {error.msg}{rest}"
+            line_end = text.find("\n", at)
+            at = line_end if line_end > 0 and not rest else end
+        except (RecursionError, ValueError):
+            yield b"", "it nests too deep; from here on nothing was read"
+            return
+
+
+def _event(line: int, raw: bytes, given: Given, said: dict[str, str]) -> Message | Rejected:
+    try:
+        found: Any = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _refusal("bad_json", f"not well-formed JSON: {error}")
+    if not isinstance(found, dict):
+        return _refusal("wrong_type", "an event is a JSON object")
+    event = found.get("event")
+    if event is None:
+        return _refusal("missing_field", "the object has no member event")
+    if isinstance(event, str) and not event.strip():
+        return _refusal("empty", "event is blank")
+    return Message(line, raw, _known(given, found, said), _inner(event, raw))
+
+
+def _inner(event: Any, raw: bytes) -> str | Record:
+    if isinstance(event, dict):
+        return event
+    if isinstance(event, str):
+        return opened(event.encode())
+    try:
+        return _encode(event).decode()
+    except (msgspec.MsgspecError, RecursionError):
+        return raw.decode("utf-8", "replace")
+
+
+def _refusal(code: str, why: str) -> Rejected:
+    return Rejected(line=0, field="event", code=code, reason=why)
+
+
+def _known(given: Given, found: dict[str, Any], said: dict[str, str] | None = None) -> Given:
+    """What an event's envelope says of it; parameters stand for what it lacks."""
+    words = {
+        name: _word(found, name) or (said or {}).get(name, "")
+        for name in ("host", "source", "sourcetype", "index")
+    }
+    stamp = found.get("time")
+    time = _time(stamp if stamp is not None else (said or {}).get("time"))
+    hec: dict[str, Any] = {
+        name: words[name] for name in ("source", "sourcetype", "index") if words[name]
+    }
+    fields = found.get("fields")
+    if isinstance(fields, dict) and fields:
+        hec["fields"] = {name: _flat(value) for name, value in fields.items()}
+    if stamp is not None and time is UNSET and isinstance(stamp, _SCALARS):
+        hec["time"] = str(stamp)[:NAME_CHARS]
+    labels = {name: words[name] for name in ("sourcetype", "index") if words[name]}
+    return replace(
+        given, host=words["host"] or given.host, time=time,
+        labels={**given.labels, **labels}, data={"hec": hec} if hec else {},
+    )
+
+
+def _word(found: dict[str, Any], name: str) -> str:
+    value = found.get(name)
+    return value if isinstance(value, str) and len(value) <= NAME_CHARS else ""
+
+
+def _flat(value: Any) -> Any:
+    """An indexed field: a text, a number, or several; anything else as its JSON text."""
+    several = value if isinstance(value, list) else [value]
+    if all(isinstance(one, _SCALARS) or one is None for one in several):
+        return value
+    try:
+        return _encode(value).decode()
+    except (msgspec.MsgspecError, RecursionError):
+        return ""
+
+
+def _time(stamp: Any) -> Any:
+    """Seconds since 1970 as number or text; a number too large for them is of a smaller unit."""
+    if isinstance(stamp, float):
+        stamp = repr(stamp)
+    for unit in ("s", "ms", "us", "ns"):
+        found = epoch(stamp, unit)
+        if found is not UNSET or not _is_number(stamp):
+            return found
+    return UNSET
+
+
+def _is_number(stamp: Any) -> bool:
+    return isinstance(stamp, int) or (isinstance(stamp, str) and stamp.isdecimal())
+
+
+# --- answers
+
+
+def reply(one: Reply, **more: object) -> bytes:
+    """An answer, with members of its own kind besides."""
+    return _encode({"text": one.text, "code": one.code, **more})
+
+
+def outcome(accepted: int, refused: Sequence[Rejected]) -> tuple[Reply, dict[str, object]]:
+    """The answer to a request whose events are durable, but for those that were refused.
+
+    `invalid-event-number` counts events from 0, as Splunk does, and names the first refused one;
+    `accepted`, `refused` and `reason` are ours.
+    """
+    if not refused:
+        return (SUCCESS, {}) if accepted else (NO_DATA, {})
+    first = refused[0]
+    return _BY_REFUSAL.get(first.code, INVALID_DATA), {
+        "invalid-event-number": first.line - 1, "accepted": accepted, "refused": len(refused),
+        "reason": f"{first.reason} ({first.code})",
+    }

@@ -1,0 +1,58 @@
+"""What a transport is handed: the register of sources, and the one way to the ledger.
+
+Transports that hold connections or files of their own (syslog, RELP, files, pulls) run in the
+collector process (`app.collector`), so that hostile bytes are parsed beside the writer and not in
+it. They know nothing of processes: `Hub` is all they see, and tests fulfil it in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from indelible.ingest.parsers.contract import Given
+from indelible.ingest.sources import Senders, SourceSettings
+from indelible.ingest.submission import Submission, SubmitResult
+
+
+class Configured(msgspec.Struct, frozen=True, kw_only=True):
+    """One source with what only its transport may know."""
+
+    settings: SourceSettings
+    secret: bytes = b""
+    positions: dict[str, bytes] = {}
+
+
+class Hub(Protocol):
+    """The collector, as a transport sees it. Lives in one event loop."""
+
+    def sources(self, protocol: str) -> Sequence[Configured]:
+        """The sources of `protocol` that are not disabled."""
+
+    def senders(self, protocol: str) -> Senders:
+        """Which source a sender of `protocol` is."""
+
+    def given(self, settings: SourceSettings) -> Given:
+        """What is known of every message of a source that is received now."""
+
+    async def deliver(self, submission: Submission) -> SubmitResult:
+        """Return when every event is durable; only then may a sender be told so.
+
+        While the ledger is busy or the disk is full it waits and tries again, for as long as the
+        transport does not give up (by cancelling): that is how back-pressure reaches a sender.
+        Raises `LedgerStopped` when the ledger takes nothing more.
+        """
+
+    def refused(self, settings: SourceSettings, count: int) -> None:
+        """Count messages of a source that were refused whole, or cut off by their sender."""
+
+    def dropped(self, settings: SourceSettings, count: int) -> None:
+        """Count messages of a source that were lost before they could be read."""
+
+    def unknown(self, protocol: str, peer: str, certificate: str = "", count: int = 1) -> None:
+        """Tell that somebody whom no source names tried to send; counted and put on record."""
+
+    async def keep(self, settings: SourceSettings, positions: Mapping[str, bytes]) -> None:
+        """Keep durably how far a source was read; an empty value forgets a position."""

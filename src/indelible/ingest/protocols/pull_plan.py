@@ -1,0 +1,383 @@
+"""What to ask an API next, and what its answer means: a state machine, pure.
+
+A source has one `State` for each stream (a content type, an application). `Plan.next` makes a
+request of it, `Plan.took` events and the next state of the answer. A state is kept after the events
+that came with it are durable, so a puller that is killed asks the last page again, and the ids of
+events make that harmless.
+
+Time goes by windows. Each begins where the one before ended, less an overlap (events may appear
+late), and is read page by page; a link or token of the next page is part of the state. Windows end
+at the API's own time (its `Date` header) where our clock is ahead of it, else events could fall
+between two windows. What the API does not keep any more cannot be asked for: that is a gap, told
+once (`Step.lost`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from indelible.base.clock import MICROS, parse_duration, to_us
+from indelible.base.limits import PULL_CONTENTS, REMEMBERED
+from indelible.ingest.protocols.pull_answers import (
+    Answer,
+    held_back,
+    joined,
+    next_link,
+    retry_after,
+    said_of,
+    used_up,
+)
+from indelible.ingest.protocols.pull_description import (
+    Description,
+    fill,
+    first_path,
+    origin_of,
+)
+from indelible.ingest.protocols.pull_items import (
+    Item,
+    NotAnswer,
+    items_of,
+    raws_of,
+    text_of,
+)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR: Final = parse_duration("1h")
+
+
+class State(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """How far a stream was read; times in microseconds since 1970 UTC.
+
+    Everything before `since_us` was asked for. While a window is open (`until_us`), `from_us` is
+    where it begins, `page` is the link, token or number of its next page, and `contents` are the
+    URLs of contents that the page `listing` named and that are yet to be fetched. `deep` says that
+    it is a deep one, `deep_us` when the last deep one ended. `began_us` is when the source was
+    first asked.
+    """
+
+    began_us: int
+    since_us: int
+    until_us: int = 0
+    from_us: int = 0
+    due_us: int = 0
+    deep_us: int = 0
+    deep: bool = False
+    page: str = ""
+    listing: str = ""
+    contents: tuple[str, ...] = ()
+    starting: bool = False
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_state(state: State) -> bytes:
+    """A state as it is kept: where contents are yet to be fetched, their page is listed again."""
+    if state.contents:
+        state = replace(state, page=state.listing, contents=())
+    return _encode(replace(state, listing=""))
+
+
+decode_state = msgspec.json.Decoder(State).decode
+
+
+class Ask(NamedTuple):
+    """A request without its credentials; `kind` is list, content or start."""
+
+    kind: str
+    method: str
+    url: str
+
+
+class Next(NamedTuple):
+    """What to do next: `ask` something, or nothing before `due_us`. `lost` tells of a gap."""
+
+    state: State
+    ask: Ask | None
+    due_us: int = 0
+    lost: str = ""
+
+
+class Step(NamedTuple):
+    """What an answer means: events, and the state to keep once they are durable.
+
+    `until_us` is before when nothing may be asked. `trouble` says what is wrong, `retry` that the
+    same is to be asked again after a growing while, `renew` that the credentials were not taken.
+    `lost` tells of events that cannot be had any more.
+    """
+
+    state: State
+    items: Sequence[Item] = ()
+    until_us: int = 0
+    trouble: str = ""
+    retry: bool = False
+    renew: bool = False
+    lost: str = ""
+
+
+class Plan:
+    """One stream of an API. `values` are the options of the source."""
+
+    def __init__(self, api: Description, values: Mapping[str, str], stream: str, base: str) -> None:
+        self._api, self._base = api, base
+        self._values = {**values, "stream": stream}
+        window = api.window
+        self._overlap = parse_duration(window.overlap)
+        self._longest = parse_duration(window.longest) if window.longest else 0
+        self._oldest = parse_duration(window.oldest) if window.oldest else 0
+        self._deep = parse_duration(window.deep) if window.deep else 0
+        self._deep_every = parse_duration(window.deep_every) if window.deep_every else 0
+        self._beat = parse_duration(api.pace.beat)
+        first = parse_duration(values.get("since") or window.first)
+        self._first = min(first, self._oldest or first)
+        self._links = api.paging.by in ("link", "header", "url")
+        self._ahead = 0
+        self._fetched: OrderedDict[str, None] = OrderedDict()
+
+    def begin(self, now_us: int) -> State:
+        """The state of a stream that was never asked."""
+        return State(began_us=now_us, since_us=now_us - self._first)
+
+    # --- asking
+
+    def next(self, state: State, now_us: int) -> Next:
+        """The next request of a stream."""
+        if not all(map(self._ours, [*state.contents, *([state.page] if self._links else [])])):
+            state = replace(state, page="", contents=(), until_us=0)  # kept under another address
+        if state.starting:
+            assert self._api.start is not None
+            start = self._api.start
+            return Next(state, Ask("start", start.method, self._url(start.path, start.query, {})))
+        if state.contents:
+            return Next(state, Ask("content", "GET", state.contents[0]))
+        if state.until_us or (state.page and self._api.window.resume == "link"):
+            due = min(state.due_us, now_us + self._beat)
+            if due > now_us:
+                return Next(state, None, due)
+            return Next(state, self._page(state))
+        due = min(state.due_us, now_us + self._beat)  # a clock that jumped makes nobody wait
+        if due > now_us:
+            return Next(state, None, due)
+        return self._opened(state, self._now(now_us))
+
+    def _opened(self, state: State, now: int) -> Next:
+        """A new window."""
+        since, lost = min(state.since_us, now), ""
+        oldest = now - self._oldest if self._oldest else 0
+        if since < oldest:
+            if since > state.began_us - self._first:  # else nothing was ever asked for
+                lost = f"events from {_shown(since)} to {_shown(oldest)} are not kept any more"
+            since = oldest
+        deep = bool(self._deep) and now - state.deep_us >= self._deep_every
+        begin = max(since - (self._deep if deep else self._overlap), oldest, 0)
+        until = min(since + self._longest, now) if self._longest else now
+        state = replace(
+            state, since_us=since, from_us=begin, until_us=max(until, begin + MICROS), page="",
+            deep=deep,
+        )
+        return Next(state, self._page(state), 0, lost)
+
+    def _page(self, state: State) -> Ask:
+        paging = self._api.paging
+        if state.page and self._links:
+            return Ask("list", "GET", state.page)
+        given = {
+            "since": self._time(state.from_us), "until": self._time(state.until_us),
+            "page": state.page,
+        }
+        request = self._api.request
+        more = {paging.name: state.page} if state.page else {}
+        return Ask("list", "GET", self._url(request.path, {**request.query, **more}, given))
+
+    def _url(self, path: list[str], query: Mapping[str, str], given: Mapping[str, str]) -> str:
+        values = {**self._values, **given}
+        where = fill(first_path(path, values), values, escape=True)
+        filled = {name: fill(text, values) for name, text in query.items()}
+        asked = urlencode({name: value for name, value in filled.items() if value})
+        return f"{self._base}{where}?{asked}" if asked else f"{self._base}{where}"
+
+    def _time(self, us: int) -> str:
+        form = self._api.window.format
+        if form in ("s", "ms"):
+            return str(us // (MICROS if form == "s" else 1_000))
+        moment = _EPOCH + timedelta(microseconds=us)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S") + ("Z" if form == "rfc3339" else "")
+
+    def _ours(self, url: str) -> bool:
+        """Whether credentials may be sent to a URL."""
+        return not url or (url.isascii() and origin_of(url) == origin_of(self._base))
+
+    def _now(self, now_us: int) -> int:
+        """Our time, or the API's where ours is ahead of it."""
+        return now_us - self._ahead
+
+    # --- answers
+
+    def took(self, state: State, ask: Ask, answer: Answer, now_us: int) -> Step:
+        """What an answer to `ask`, which was made of `state`, means."""
+        self._clock(answer, now_us)
+        try:
+            if 200 <= answer.status < 300:
+                step = self._good(state, ask, answer, now_us)
+            else:
+                step = self._bad(state, ask, answer, self._codes(answer), now_us)
+        except NotAnswer as error:
+            step = Step(state, trouble=f"the answer is not as described: {error}", retry=True)
+        if not step.until_us and (until := used_up(answer, now_us)):
+            step = step._replace(until_us=until)
+        return step
+
+    def _clock(self, answer: Answer, now_us: int) -> None:
+        """How far our clock is ahead of the API's."""
+        try:
+            theirs = to_us(parsedate_to_datetime(answer.headers["date"]))
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return
+        ahead = now_us - theirs
+        self._ahead = ahead if ahead > 2 * MICROS else 0  # it says whole seconds, and took a while
+
+    def _good(self, state: State, ask: Ask, answer: Answer, now_us: int) -> Step:
+        if ask.kind == "start":
+            return Step(replace(state, starting=False))
+        raws = raws_of(answer.body, self._api.items.path if ask.kind == "list" else "")
+        if raws is None:
+            if codes := self._codes(answer):
+                return self._bad(state, ask, answer, codes, now_us)
+            raws = []
+        if ask.kind == "content":
+            self._remember(ask.url)
+            state = replace(state, contents=state.contents[1:])
+            return Step(self._onward(state, now_us), items_of(raws, self._api.items))
+        following, trouble = self._following(state, answer, len(raws)), ""
+        if following and self._links:
+            following = joined(ask.url, following)
+        if not following.isprintable() or (self._links and not self._ours(following)):
+            following, trouble = "", "the link to the next page leads to another host, or nowhere"
+        if following and following == state.page and not raws and (
+            self._api.window.resume == "time"
+        ):
+            following = ""
+        if self._api.contents is not None:
+            return self._listed(state, raws, following, now_us, trouble)
+        items = items_of(raws, self._api.items)
+        if self._api.window.resume == "link":
+            return self._resumed(state, items, following, now_us, trouble)
+        if self._api.window.order == "ascending" and items and items[-1].time is not UNSET:
+            last = min(to_us(items[-1].time), state.until_us)
+            state = replace(state, since_us=max(state.since_us, last))
+        state = replace(state, page=following)
+        return Step(self._onward(state, now_us), items, trouble=trouble, retry=bool(trouble))
+
+    def _listed(
+        self, state: State, raws: list[bytes], following: str, now_us: int, trouble: str
+    ) -> Step:
+        """Places of contents: fetched one by one before the next page."""
+        assert self._api.contents is not None
+        links = dict.fromkeys(text_of(raw, self._api.contents.link) for raw in raws)
+        links.pop("", None)
+        if not all(map(self._ours, links)):
+            trouble = "a listed content is on another host"
+            links = dict.fromkeys(filter(self._ours, links))
+        if len(links) > PULL_CONTENTS:
+            raise NotAnswer(f"it lists more than {PULL_CONTENTS} contents on one page")
+        contents = tuple(link for link in links if link not in self._fetched)
+        state = replace(state, page=following, listing=state.page, contents=contents)
+        return Step(self._onward(state, now_us), trouble=trouble)
+
+    def _resumed(
+        self, state: State, items: list[Item], following: str, now_us: int, trouble: str
+    ) -> Step:
+        """A stream whose next page's link is kept for ever."""
+        now = self._now(now_us)
+        state = replace(state, page=following or state.page, until_us=0, from_us=0)
+        if not items:
+            state = replace(state, since_us=max(state.since_us, now), due_us=now_us + self._beat)
+        elif not following:
+            state = replace(state, due_us=now_us + self._beat)
+        return Step(state, items, trouble=trouble, retry=bool(trouble))
+
+    def _onward(self, state: State, now_us: int) -> State:
+        """The state as it is, or with its window closed when nothing is left of it."""
+        if state.page or state.contents:
+            return state
+        caught_up = self._now(now_us) - state.until_us < self._beat
+        return replace(
+            state, since_us=max(state.since_us, state.until_us), until_us=0, from_us=0,
+            deep=False, deep_us=state.until_us if state.deep else state.deep_us,
+            due_us=now_us + self._beat if caught_up else 0,
+        )
+
+    def _following(self, state: State, answer: Answer, count: int) -> str:
+        """The link, token or number of the next page, or ''."""
+        paging = self._api.paging
+        match paging.by:
+            case "link":
+                return next_link(answer.headers.get("link", ""))
+            case "header":
+                return answer.headers.get(paging.name.lower(), "")
+            case "url" | "token":
+                return text_of(answer.body, paging.path)
+            case "page":
+                return str(int(state.page or "1") + 1) if count else ""
+            case _:
+                return ""
+
+    def _remember(self, url: str) -> None:
+        """Contents are listed again in each overlap; those that were fetched need not be again."""
+        self._fetched[url] = None
+        while len(self._fetched) > REMEMBERED:
+            self._fetched.popitem(last=False)
+
+    # --- what goes wrong
+
+    def _codes(self, answer: Answer) -> set[str]:
+        codes = set()
+        for path in self._api.errors.code:
+            try:
+                codes.add(text_of(answer.body, path))
+            except NotAnswer:
+                continue
+        return codes - {""}
+
+    def _bad(
+        self, state: State, ask: Ask, answer: Answer, codes: set[str], now_us: int
+    ) -> Step:
+        api, said = self._api, said_of(answer.status, codes)
+        if answer.status == 429 or codes & set(api.pace.throttled) or held_back(answer):
+            until = retry_after(answer, now_us) or used_up(answer, now_us)
+            return Step(state, until_us=until, trouble=said, retry=not until)
+        if answer.status == 401:
+            return Step(state, trouble=said, retry=True, renew=True)
+        if api.start is not None and codes & set(api.start.when) and ask.kind != "start":
+            return Step(replace(state, starting=True, until_us=0, page="", contents=()))
+        if ask.kind == "content" and api.contents is not None and (
+            codes & set(api.contents.gone) or answer.status in (404, 410)
+        ):
+            self._remember(ask.url)
+            state = self._onward(replace(state, contents=state.contents[1:]), now_us)
+            return Step(state, trouble=said, lost="a listed content is not kept any more")
+        if codes & set(api.errors.too_old) and self._oldest:
+            oldest = max(self._now(now_us) - self._oldest, state.from_us + _HOUR)
+            since = max(state.since_us, oldest + self._overlap)
+            return Step(
+                replace(state, since_us=since, until_us=0, from_us=0, page="", deep=False),
+                trouble=said, lost=f"events before {_shown(oldest)} are not kept any more",
+            )
+        if state.page and ask.kind == "list" and answer.status in (400, 404, 410, 422):
+            state = replace(state, page="", until_us=0, from_us=0, deep=False)
+            return Step(state, trouble=f"the next page was refused ({said}); asked anew",
+                        retry=True)
+        return Step(state, trouble=said, retry=True)
+
+
+def _shown(us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,220 @@
+"""JSON that nobody listed: what is taken for who, what, when and where, and what is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from indelible.ingest.parsers.contract import Given, NotUnderstood
+from indelible.ingest.parsers.finish import understand
+from indelible.ingest.parsers.table import parser_named
+from support.parsing import GIVEN, parse_one
+
+BASE = {"user": "ann", "action": "document.delete", "time": "2026-03-03T09:14:07Z"}
+
+
+def event(record: dict[str, Any], given: Given = GIVEN) -> dict[str, Any]:
+    """The event of a record, with its flags."""
+    parsed = parse_one("json", json.dumps(record).encode(), given=given)
+    assert parsed.kind == "event", parsed.content
+    found: dict[str, Any] = json.loads(parsed.content)
+    return {**found, "flags": parsed.flags}
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {"user": "ann"}, {"userName": "ann"}, {"actor": {"login": "ann"}}, {"performedBy": "ann"},
+        {"performed_by": {"id": 7, "username": "ann"}}, {"initiator": {"user": {"name": "ann"}}},
+        {"modified_by": "ann"}, {"createdBy": "ann"}, {"principal": "ann"}, {"admin": "ann"},
+        {"payload": {"actor": {"name": "ann"}}}, {"actors": [{"login": "ann"}]},
+        {"details": [{"Name": "Actor", "Value": "ann"}]}, {"user_id": 9, "user_login": "ann"},
+    ],
+    ids=str,
+)
+def test_who_acted_is_found_under_its_many_names(who: dict[str, Any]) -> None:
+    assert event({"action": "document.delete", **who})["actor"]["id"] == "ann"
+
+
+def test_an_actor_has_the_name_people_use_and_the_vendors_id_beside_it() -> None:
+    found = event({**BASE, "user": {"id": "u-7", "email": "ann@example.org", "name": "Ann Lee"}})
+    assert found["actor"] == {
+        "type": "user", "id": "ann@example.org", "name": "Ann Lee", "email": "ann@example.org"}
+    assert found["data"]["actor_id"] == "u-7"
+
+
+def test_whom_it_was_done_to_is_not_who_did_it() -> None:
+    found = event({"action": "user.delete", "target": {"user": {"email": "bob@example.org"}},
+                   "actor": {"email": "ann@example.org"}})
+    assert found["actor"]["id"] == "ann@example.org"
+    assert [one["id"] for one in found["targets"]] == ["bob@example.org"]
+
+
+def test_whoever_stands_behind_is_in_the_chain() -> None:
+    found = event({**BASE, "impersonator": {"email": "eve@example.org"}})
+    assert found["actor"]["id"] == "ann"
+    assert [one["id"] for one in found["actor"]["on_behalf_of"]] == ["eve@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "operation"),
+    [
+        ("user.login", "user.login", "login"), ("UserLoggedIn", "user.login", "login"),
+        ("DELETE_PROJECT", "project.delete", "delete"),
+        ("api_key.created", "api_key.create", "create"),
+        ("Updated the retention settings", "retention_setting.update", "update"),
+        ("role granted", "role.grant", "grant"), ("members.export", "member.export", "export"),
+    ],
+)
+def test_the_verb_is_found_in_a_vendors_name(name: str, action: str, operation: str) -> None:
+    found = event({"user": "ann", "eventType": name})
+    assert (found["action"], found["operation"]) == (action, operation)
+    assert found["data"]["vendor_action"] == name
+
+
+def test_a_sentence_tells_the_action_where_no_name_does() -> None:
+    found = event({"user": "ann", "time": 1772529247,
+                   "message": "User ann deleted the project Alpha from the workspace"})
+    assert found["operation"] == "delete"
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        1772529247, 1772529247.0, 1772529247000, 1772529247000000, 1772529247000000000,
+        "1772529247", "2026-03-03T09:14:07Z", "2026-03-03T10:14:07+01:00",
+        "2026-03-03 09:14:07 UTC",
+        "Tue, 03 Mar 2026 09:14:07 GMT", "03/Mar/2026:09:14:07 +0000", "2026/03/03 09:14:07 Z",
+        "2026-03-03T09:14:07.000+0000", "20260303091407",
+    ],
+)
+@pytest.mark.parametrize("name", ["@timestamp", "created_at", "eventTime", "ts", "occurredAt"])
+def test_times_are_read_in_any_form_and_unit(name: str, when: object) -> None:
+    found = event({"user": "ann", "action": "file.read", name: when})
+    assert found["time"] == "2026-03-03T09:14:07Z"
+
+
+def test_the_time_of_the_event_comes_before_those_of_its_processing() -> None:
+    found = event({**BASE, "time": None, "ingested_at": "2026-03-04T00:00:00Z",
+                   "expires_at": "2027-01-01T00:00:00Z", "event_time": "2026-03-03T09:14:07Z"})
+    assert found["time"] == "2026-03-03T09:14:07Z"
+
+
+def test_a_time_without_zone_is_taken_in_the_sources_and_flagged() -> None:
+    given = Given(now_us=GIVEN.now_us, zone=ZoneInfo("Europe/Berlin"))
+    found = event({**BASE, "time": "2026-03-03 10:14:07"}, given)
+    assert found["time"] == "2026-03-03T09:14:07Z"
+    assert "time_assumed" in found["flags"]
+
+
+@pytest.mark.parametrize(
+    ("where", "ip"),
+    [
+        ({"ip": "203.0.113.9"}, "203.0.113.9"),
+        ({"client": {"address": "2001:db8::1"}}, "2001:db8::1"),
+        ({"remote_addr": "203.0.113.9:5123"}, "203.0.113.9"),
+        ({"server_ip": "10.0.0.1", "clientIp": "203.0.113.9"}, "203.0.113.9"),
+        ({"source": {"ip": "203.0.113.9"}, "destination": {"ip": "10.0.0.1"}}, "203.0.113.9"),
+        ({"server_ip": "10.0.0.1"}, None), ({"ip": "unknown"}, None), ({"ip": "1.2.3"}, None),
+        ({"target": {"ip": "10.0.0.1"}}, None),
+    ],
+    ids=str,
+)
+def test_only_a_real_address_of_the_client_counts(where: dict[str, Any], ip: str | None) -> None:
+    assert event({**BASE, **where}).get("origin", {}).get("ip") == ip
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        ({"result": "SUCCESS"}, "success"), ({"success": False}, "failure"),
+        ({"outcome": {"result": "DENY"}}, "denied"), ({"statusCode": 200}, "success"),
+        ({"statusCode": 403}, "denied"), ({"http_status": 500}, "failure"),
+        ({"errorCode": "NoSuchUser"}, "failure"), ({"allowed": False}, "denied"), ({}, None),
+        ({"status": "active"}, None),
+    ],
+    ids=str,
+)
+def test_how_it_ended_is_what_the_record_says(told: dict[str, Any], outcome: str | None) -> None:
+    assert event({**BASE, **told}).get("outcome") == outcome
+
+
+def test_a_failure_in_the_name_outweighs_an_answer_that_went_well() -> None:
+    assert event({**BASE, "action": "user_login_failed", "statusCode": 200})["outcome"] == "failure"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"changes": [{"field": "role", "old": "user", "new": "admin"}]},
+        {"changes": {"role": {"from": "user", "to": "admin"}}},
+        {"changes": {"role": ["user", "admin"]}},
+        {"before": {"role": "user", "id": 1}, "after": {"role": "admin", "id": 1}},
+        {"data": {"oldValue": "user", "newValue": "admin", "field": "role"}},
+    ],
+    ids=str,
+)
+def test_changes_are_read_in_the_forms_vendors_write(told: dict[str, Any]) -> None:
+    assert event({**BASE, **told})["changes"] == [
+        {"path": "role", "op": "replace", "before": "user", "after": "admin"}]
+
+
+def test_every_guess_is_named_and_the_event_is_flagged() -> None:
+    found = event({**BASE, "ip": "203.0.113.9", "result": "ok"})
+    assert "guessed" in found["flags"]
+    assert {"action", "actor", "time", "origin.ip", "outcome"} <= set(found["data"]["guessed"])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"level": "info", "message": "listening on port 80", "time": "2026-03-03T09:14:07Z"},
+        {"name": "ann", "address": "Main Street"}, {"action": "login"}, {"user": "ann"},
+        {"user": "", "action": "login"}, {"user": None, "action": "login"}, {"a": 1},
+    ],
+    ids=str,
+)
+def test_a_record_without_who_and_what_is_not_understood(record: dict[str, Any]) -> None:
+    parsed = parse_one("json", json.dumps(record).encode())
+    assert parsed.kind == "unparsed"
+    assert json.loads(parsed.content)["reason"]["code"] == "low_confidence"
+
+
+def test_what_was_guessed_of_it_is_kept_all_the_same() -> None:
+    parsed = parse_one("json", b'{"ip":"203.0.113.9","time":1772529247,"note":"x"}')
+    found = json.loads(parsed.content)
+    assert found["data"]["guesses"]["ip"] == "203.0.113.9"
+    assert found["time"] == "2026-03-03T09:14:07Z"
+    assert parsed.flags == ("guessed",)
+
+
+def _deep(depth: int) -> dict[str, Any]:
+    whole: dict[str, Any] = {"user": "ann"}
+    for _ in range(depth):
+        whole = {"a": whole}
+    return whole
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {}, {"user": {}}, {"user": []}, {"user": [[[]]]}, {"user": True, "action": 1.5},
+        {**BASE, "time": 10**300}, {**BASE, "time": -1}, {**BASE, "time": "9" * 400},
+        {**BASE, "user": "x" * 100_000}, {"x" * 100_000: "ann"}, {"aB" * 30_000: 1},
+        {"user.name." * 1000: "ann"}, _deep(500), {f"user_{n}": "ann" for n in range(20_000)},
+        {**BASE, "changes": [{"field": {}, "old": [], "new": {}}] * 5000},
+        {**BASE, "user": "\ud800", "action": "\udfff.login"}, {**BASE, "details": '{"a":' * 5000},
+        {"details": [{"Name": "x", "Value": None}, {"Name": None}, 7]}, {"": {"": {"": ""}}},
+    ],
+    ids=lambda record: str(record)[:40],
+)
+def test_nothing_in_a_record_makes_the_parser_fail(record: dict[str, Any]) -> None:
+    code = ""
+    try:
+        understand(parser_named("json"), record, GIVEN)
+    except NotUnderstood as no:
+        code = no.code
+    assert code in ("", "low_confidence")

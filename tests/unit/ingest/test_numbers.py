@@ -1,0 +1,108 @@
+"""Gaps in a sender's numbers: each is told once, and closes when the late events come."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indelible.base.limits import GAP_RANGES_MOST
+from indelible.ingest.completeness.numbers import Numbers, Span, begun
+
+
+def told(numbers: Numbers, before_us: int) -> list[Span]:
+    """The gaps that are due, put on record."""
+    found = numbers.due(before_us)
+    for gap in found:
+        numbers.recorded(gap)
+    return found
+
+
+def closed(numbers: Numbers) -> list[Span]:
+    """What closed, put on record."""
+    found = list(numbers.closed)
+    for gap in found:
+        numbers.forget_closed(gap)
+    return found
+
+
+def spans(found: list[Span]) -> list[tuple[int, int]]:
+    return [(one.first, one.last) for one in found]
+
+
+def test_a_skipped_range_is_a_gap_only_after_a_while() -> None:
+    numbers = begun(1, known=False)
+    numbers.take([1, 2, 5, 6], now_us=100)
+    assert spans(told(numbers, 99)) == []
+    assert spans(told(numbers, 100)) == [(3, 4)]
+    assert spans(told(numbers, 200)) == [], "a gap is told once"
+    assert numbers.open == 2
+
+
+def test_what_comes_in_time_is_no_gap() -> None:
+    numbers = begun(1, known=False)
+    numbers.take([1, 4, 3, 2], now_us=100)
+    assert spans(told(numbers, 1_000)) == []
+    assert closed(numbers) == []
+
+
+def test_late_events_close_their_part_of_the_gap() -> None:
+    numbers = begun(1, known=False)
+    numbers.take([1, 10], now_us=0)
+    assert spans(told(numbers, 0)) == [(2, 9)]
+    numbers.take([4, 5, 8], now_us=1)
+    assert spans(closed(numbers)) == [(4, 5), (8, 8)]
+    assert closed(numbers) == []
+    assert numbers.open == 5
+    assert spans(told(numbers, 10)) == [], "what is left of it is on record already"
+
+
+def test_nothing_is_missing_before_the_first_number_of_the_first_boot() -> None:
+    numbers = begun(500, known=False)
+    numbers.take([500, 501], now_us=0)
+    assert told(numbers, 0) == []
+    later = begun(3, known=True)
+    later.take([3], now_us=0)
+    assert spans(told(later, 0)) == [(1, 2)]
+
+
+@given(st.permutations(range(1, 30)), st.integers(0, 28))
+def test_whatever_the_order_the_missing_are_those_that_did_not_come(
+    order: list[int], taken: int
+) -> None:
+    numbers = begun(1, known=True)
+    numbers.take(order[:taken], now_us=0)
+    missing = {n for hole in numbers.missing for n in range(hole.first, hole.last + 1)}
+    came = set(order[:taken])
+    assert missing == set(range(1, max(came, default=0))) - came
+    gaps = {n for gap in told(numbers, 0) for n in range(gap.first, gap.last + 1)}
+    assert gaps == missing
+    numbers.take(order[taken:], now_us=1)
+    later = {n for span in closed(numbers) for n in range(span.first, span.last + 1)}
+    assert later == missing
+    assert numbers.open == 0
+
+
+def test_a_repeated_number_changes_nothing() -> None:
+    numbers = Numbers(1, 1)
+    numbers.take([1, 2, 2, 1, 3], now_us=0)
+    assert (numbers.next, numbers.missing) == (4, [])
+
+
+def test_a_sender_that_counts_backwards_costs_no_more_than_another() -> None:
+    numbers = Numbers(1, 1)
+    numbers.take(range(1, 20_000, 2), now_us=0)
+    numbers.take(range(19_998, 0, -2), now_us=1)
+    assert (numbers.missing, numbers.next) == ([], 20_000)
+
+
+def test_holes_in_memory_are_bounded() -> None:
+    numbers = Numbers(1, 1)
+    numbers.take(range(1, 3 * GAP_RANGES_MOST, 2), now_us=0)
+    assert len(numbers.missing) == GAP_RANGES_MOST
+    assert numbers.let_go > 0
+
+
+def test_a_gap_that_could_not_be_recorded_is_due_again() -> None:
+    numbers = Numbers(1, 1)
+    numbers.take([1, 4], now_us=0)
+    assert spans(numbers.due(0)) == spans(numbers.due(0)) == [(2, 3)]

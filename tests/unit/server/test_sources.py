@@ -1,0 +1,59 @@
+"""The register over HTTP: who may see and change it, and what is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.sources import SourceSettings
+
+
+def add(house, settings, **more):
+    body = json.dumps({"settings": settings, **more}).encode()
+    return house.ask("POST", "/v1/sources", "admin", body)
+
+
+def test_a_source_is_added_once_with_its_token_and_changed_only_when_asked_to(house):
+    answer = add(house, {"id": "web", "protocol": "native", "parser": "native"})
+    assert answer.status == 201
+    assert json.loads(answer.body)["token"].startswith("ind_")
+    again = add(house, {"id": "web", "protocol": "native", "parser": "native"})
+    assert again.status == 400
+    assert "--replace" in json.loads(again.body)["error"]["remedy"]
+    changed = add(house, {"id": "web", "protocol": "native", "parser": "native"}, replace=True)
+    assert changed.status == 200
+    assert json.loads(changed.body)["token"] == ""
+
+
+def test_two_sources_cannot_have_the_same_senders(house):
+    assert add(house, {"id": "one", "protocol": "syslog", "peers": ["10.0.0.0/8"]}).status == 201
+    taken = add(house, {"id": "two", "protocol": "syslog", "peers": ["10.0.0.0/8"]})
+    assert taken.status == 400
+    assert "'one'" in json.loads(taken.body)["error"]["message"]
+    assert add(house, {"id": "two", "protocol": "syslog", "peers": ["10.1.0.0/16"]}).status == 201
+    assert add(house, {"id": "rel", "protocol": "relp", "peers": ["10.0.0.0/8"]}).status == 201
+
+
+def test_files_are_followed_only_in_folders_that_the_settings_name(house):
+    asked = {"id": "auth", "protocol": "file", "options": {"path": "/etc/shadow"}}
+    refused = add(house, asked)
+    assert refused.status == 400
+    assert "follow_paths" in json.loads(refused.body)["error"]["remedy"]
+
+
+@pytest.mark.parametrize("name", ["indelible", " Indelible "])
+def test_the_ledgers_own_name_is_nobodys(house, name):
+    assert add(house, {"id": name.strip()}).status == 403
+
+
+def test_a_disabled_source_sends_nothing_by_any_way_in(house):
+    house.rooms.settings[("app", "")] = Configured(
+        settings=SourceSettings(id="app", parser="native", disabled=True)
+    )
+    house.app.context.tokens.reload()
+    event = b'{"action":"a.b","actor":{"type":"user","id":"u"},"target":{"type":"t","id":"1"}}'
+    assert house.ask("POST", "/v1/events", "writer", event).status == 403
+    line = b'{"line":1,"id":"1","raw":"{}"}\n'
+    assert house.ask("POST", "/v1/import?source=app", "admin", line).status == 403
