@@ -174,12 +174,12 @@ class _Elements:
 
     def messages(self) -> Iterator[Message]:
         """Every element in order; a break in the text ends them with one refusal."""
-        number, inside = 0, False
+        number, inside, opened = 0, False, 0
         while self._peek():
             found = None if inside else self._opening()
             if found is not None:
                 self._take(found)
-                inside = True
+                inside, opened = True, number
                 continue
             mark = self._text[self._at]
             if inside and mark in ",]":
@@ -200,6 +200,9 @@ class _Elements:
                 yield _too_long(number, len(raw))
                 continue
             yield Message(number, raw, f"import/{self._digest.hexdigest()[:_ID_DIGITS]}")
+        if inside and number == opened:  # nothing came of it, and nobody would hear of that
+            why = "the document ends where its list begins"
+            yield Message(number + 1, b"", "", "bad_json", why)
 
     def _opening(self) -> int | None:
         """Where a list of elements begins, when the text stands before one."""

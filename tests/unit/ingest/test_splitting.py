@@ -75,3 +75,9 @@ def test_a_binary_event_log_needs_its_library_and_says_which() -> None:
     with pytest.raises(BadRequest) as refused:
         split(b"ElfFile\0" + bytes(200))
     assert "event log" in refused.value.message
+
+
+@pytest.mark.parametrize("text", [b'{"Records":[', b"[", b'{"value": [ '])
+def test_a_document_that_ends_where_its_list_begins_is_told(text: bytes) -> None:
+    [one] = split(text)
+    assert (one.code, one.line) == ("bad_json", 1)
