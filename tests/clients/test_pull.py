@@ -202,5 +202,7 @@ def test_a_wrong_secret_is_told_without_the_secret(tmp_path: Path) -> None:
         puller.start()
         wait(lambda: "invalid_client" in puller.said(), puller)
         puller.kill()
-    assert "wr0ng-secret" not in puller.said()
+    shown = (puller.folder / "figures.json").read_text()
+    assert "invalid_client" in shown
+    assert "wr0ng-secret" not in puller.said() + shown
     assert puller.events() == {}

@@ -73,6 +73,9 @@ class FileHub:
     def dropped(self, settings: SourceSettings, count: int) -> None:
         self._count("dropped", count)
 
+    def figures(self, settings: SourceSettings, figures: Mapping[str, str]) -> None:
+        (self._folder / "figures.json").write_text(json.dumps(dict(figures)))
+
     def _count(self, what: str, count: int) -> None:
         with (self._folder / what).open("a") as file:
             file.write(f"{count}\n")

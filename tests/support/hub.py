@@ -26,6 +26,8 @@ class MemoryHub:
         self.counts: dict[str, int] = {"refused": 0, "dropped": 0}
         self.strangers: list[tuple[str, str, str]] = []
         self.positions: dict[tuple[str, str], dict[str, bytes]] = {}
+        self.shown: dict[str, str] = {}
+        self.gaps: list[tuple[str, int, int]] = []
         self.open = asyncio.Event()
         self.open.set()
         self.grown = asyncio.Condition()
@@ -74,6 +76,12 @@ class MemoryHub:
 
     def unknown(self, protocol: str, peer: str, certificate: str = "", count: int = 1) -> None:
         self.strangers.append((protocol, peer, certificate))
+
+    def figures(self, settings: SourceSettings, figures: Mapping[str, str]) -> None:
+        self.shown = dict(figures)
+
+    async def gap(self, settings: SourceSettings, boot: str, first: int, last: int) -> None:
+        self.gaps.append((boot, first, last))
 
     async def keep(self, settings: SourceSettings, positions: Mapping[str, bytes]) -> None:
         kept = self.positions.setdefault((settings.id, settings.tenant), {})

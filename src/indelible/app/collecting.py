@@ -10,12 +10,14 @@ import msgspec
 
 from indelible.app import wire
 from indelible.app.collector import WORKS
+from indelible.app.completeness import declare_gap
 from indelible.app.core import Core
 from indelible.app.listeners import LISTENED, addresses
 from indelible.app.rooms import LiveRooms
 from indelible.base.errors import Busy, DiskFull, IndelibleError, LedgerStopped
 from indelible.base.limits import NAME_CHARS
 from indelible.base.recorder import Action, Doer, Recorder
+from indelible.ingest.completeness.numbers import Span
 from indelible.ingest.submission import Submission
 
 _log = logging.getLogger(__name__)
@@ -77,6 +79,7 @@ class CollectorLink:
             return
         finally:
             self._writer, self._troubles = None, None
+            self._core.sourcing.figures.clear()
             writer.close()
 
     async def _hear(self, message: wire.Message, writer: asyncio.StreamWriter) -> None:
@@ -85,6 +88,10 @@ class CollectorLink:
                 _send(writer, await self._deliver(number, submission))
             case wire.Keep(number=number, source=source, tenant=tenant, positions=positions):
                 _send(writer, await self._keep(number, source, tenant, positions))
+            case wire.Gap():
+                _send(writer, await self._gap(message))
+            case wire.Figures(source=source, tenant=tenant, figures=figures):
+                self._core.sourcing.figures[(source, tenant)] = figures
             case wire.Stranger():
                 await self._stranger(message)
             case wire.Listening(where=where, troubles=troubles):
@@ -121,6 +128,16 @@ class CollectorLink:
         except IndelibleError as error:
             return _failed(number, error, again=True)
         return wire.Delivered(number)
+
+    async def _gap(self, said: wire.Gap) -> wire.Delivered:
+        try:
+            source = await self._core.source(said.source, said.tenant)
+            await declare_gap(
+                self._core, source, said.boot, Span(said.first, said.last), "lost"
+            )
+        except IndelibleError as error:
+            return _failed(said.number, error, again=True)
+        return wire.Delivered(said.number)
 
     async def _stranger(self, said: wire.Stranger) -> None:
         named = {"protocol": said.protocol, "certificate": said.certificate[:NAME_CHARS]}

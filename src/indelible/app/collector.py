@@ -64,6 +64,7 @@ class Collector:
         self._room = _Room(COLLECT_BYTES)
         self._strangers: dict[tuple[str, str, str], int] = {}
         self._counts: dict[tuple[str, str], tuple[SourceSettings, int, int]] = {}
+        self._figures: dict[tuple[str, str], dict[str, str]] = {}
         self._senders: dict[str, Senders] = {}
         self.changed = asyncio.Event()
 
@@ -122,6 +123,20 @@ class Collector:
             key = (protocol, "", "")
         self._strangers[key] = self._strangers.get(key, 0) + count
 
+    def figures(self, settings: SourceSettings, figures: Mapping[str, str]) -> None:
+        """See `Hub.figures`."""
+        key = (settings.id, settings.tenant)
+        if self._figures.get(key) != figures:
+            self._figures[key] = dict(figures)
+            self.tell(wire.Figures(*key, self._figures[key]))
+
+    async def gap(self, settings: SourceSettings, boot: str, first: int, last: int) -> None:
+        """See `Hub.gap`."""
+        said = wire.Gap(self._next(), settings.id, settings.tenant, boot, first, last)
+        while (await self._ask(said)).error:
+            await asyncio.sleep(COLLECT_AGAIN_SECONDS)
+            said = msgspec.structs.replace(said, number=self._next())
+
     async def keep(self, settings: SourceSettings, positions: Mapping[str, bytes]) -> None:
         """See `Hub.keep`."""
         said = wire.Keep(self._next(), settings.id, settings.tenant, dict(positions))
@@ -140,7 +155,7 @@ class Collector:
         self._number += 1
         return self._number
 
-    async def _ask(self, message: wire.Deliver | wire.Keep) -> wire.Delivered:
+    async def _ask(self, message: wire.Deliver | wire.Keep | wire.Gap) -> wire.Delivered:
         answer: asyncio.Future[wire.Delivered] = asyncio.get_running_loop().create_future()
         self._waiting[message.number] = answer
         try:
@@ -264,8 +279,10 @@ async def _again(work: Work, hub: Collector, configured: Configured) -> None:
             await work(hub, (now or [configured])[0])
         except (IndelibleError, OSError) as error:
             _log.error("source %s: %s", name, error)
-        except Exception:  # noqa: BLE001 - one source's trouble is no other's
+            hub.figures(configured.settings, {"trouble": str(error)})
+        except Exception as error:  # noqa: BLE001 - one source's trouble is no other's
             _log.exception("source %s failed", name)
+            hub.figures(configured.settings, {"trouble": f"failed: {error!r}"})
         calm = monotonic() - began > RESTART_CALM_SECONDS
         wait = RESTART_SECONDS if calm else min(wait * 2, RESTART_MOST_SECONDS)
         await asyncio.sleep(wait)

@@ -101,7 +101,9 @@ class Completeness:
                 late.add_to(core.sourcing.tally(Source(number, "")), wall_us())
             for gap in self._declared:
                 numbers = core.sourcing.tally(Source(gap.source, "")).numbers.get(gap.boot)
-                if numbers is not None and gap.state == "open":
+                if gap.state == "lost":
+                    core.sourcing.tally(Source(gap.source, "")).stretches += 1
+                elif numbers is not None and gap.state == "open":
                     numbers.recorded(Span(gap.first, gap.last))
         core.sourcing.behind = False
 
@@ -128,23 +130,14 @@ class Completeness:
         told = 0
         for boot, numbers in list(tally.numbers.items()):
             for gap in numbers.due(now - GAP_SECONDS * MICROS):
-                await self._gap(source, boot, gap, "open")
+                await declare_gap(self._core, source, boot, gap, "open")
                 numbers.recorded(gap)
                 told += 1
             for gap in list(numbers.closed):
-                await self._gap(source, boot, gap, "closed")
+                await declare_gap(self._core, source, boot, gap, "closed")
                 numbers.forget_closed(gap)
                 told += 1
         return told
-
-    async def _gap(self, source: Source, boot: str, gap: Span, state: str) -> None:
-        await self._core.own(
-            own_record(
-                "gap", "ledger.gap.declare",
-                {"source": source.number, "boot": boot, "first": gap.first, "last": gap.last,
-                 "state": state},
-            )
-        )
 
     async def _rhythm(
         self, source: Source, tally: Tally, settings: SourceSettings | None, now: int
@@ -201,6 +194,23 @@ class Completeness:
             await self._core.own(own_record("statement", "ledger.completeness.state", data))
         tally.new_day(today)
         return 1
+
+
+async def declare_gap(core: Core, source: Source, boot: str, gap: Span, state: str) -> None:
+    """Put on record that numbers of a source are missing.
+
+    `state` is `open` (they may yet come), `closed` (they came), or `lost` (where they were kept
+    they are not any more, so they never will).
+    """
+    await core.own(
+        own_record(
+            "gap", "ledger.gap.declare",
+            {"source": source.number, "boot": boot, "first": gap.first, "last": gap.last,
+             "state": state},
+        )
+    )
+    if state == "lost":
+        core.sourcing.tally(source).stretches += 1
 
 
 class _Late:

@@ -89,6 +89,7 @@ class Sourcing:
         )
         self._tallies = dict(_counts(meta))
         self._changed: set[int] = set()
+        self.figures: dict[tuple[str, str], dict[str, str]] = {}  # as the collector says them
         self.behind = False  # the log holds events that these counts lack
         self.on_change: Callable[[], None] = lambda: None
 

@@ -152,7 +152,9 @@ def sources(core: Core) -> list[SourceView]:
                 stripped=tally.stripped, summarised=tally.summarised + unstated.summarised,
                 dropped_by_rule=tally.dropped_by_rule + unstated.dropped,
                 refused=tally.refused, dropped=tally.dropped, gaps=tally.gaps,
+                stretches=tally.stretches,
                 remarks=tuple(tally.rhythm.told), parsers=tally.parsers,
+                figures=core.sourcing.figures.get(key, {}),
                 paused_until=rfc3339(paused) if (paused := tally.rhythm.paused_until_us) > now
                 else "",
             )

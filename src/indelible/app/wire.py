@@ -129,6 +129,25 @@ class Keep(msgspec.Struct, frozen=True, tag="keep"):
     positions: dict[str, bytes]
 
 
+class Gap(msgspec.Struct, frozen=True, tag="gap"):
+    """Collector to writer: numbers of a source are missing for ever; answered by `Delivered`."""
+
+    number: int
+    source: str
+    tenant: str
+    boot: str
+    first: int
+    last: int
+
+
+class Figures(msgspec.Struct, frozen=True, tag="figures"):
+    """Collector to writer: what people see of a source besides its counts."""
+
+    source: str
+    tenant: str
+    figures: dict[str, str]
+
+
 class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
     """Writer to collector: it is durable, or `error` says in the one shape why it is not.
 
@@ -159,7 +178,8 @@ class Listening(msgspec.Struct, frozen=True, tag="listening"):
 
 Message = (
     Progress | SealNow | Checked | Sealed | Reloaded | ColumnsMoved | Trouble | ChunkOf | Flush
-    | Ask | Answer | Refused | Sources | Deliver | Keep | Delivered | Stranger | Listening
+    | Ask | Answer | Refused | Sources | Deliver | Keep | Gap | Figures | Delivered |
+    Stranger | Listening
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -183,12 +183,18 @@ def _row(view: SourceView) -> tuple[str, ...]:
         age_of(view.last) if view.last else "never",
         f"{view.stored:,}", _number(view.unparsed), _number(view.repeats + view.duplicates),
         _number(view.summarised + view.dropped_by_rule),
-        _number(view.refused), _number(view.dropped), _number(view.gaps),
+        _number(view.refused), _number(view.dropped), _gaps(view),
     )
 
 
 def _number(count: int) -> str:
     return f"{count:,}" if count else "-"
+
+
+def _gaps(view: SourceView) -> str:
+    """Numbers that are missing, and stretches that will never come."""
+    lost = f"{view.stretches:,} lost" if view.stretches else ""
+    return " + ".join(filter(None, (f"{view.gaps:,}" if view.gaps else "", lost))) or "-"
 
 
 _REMARKS = {
@@ -257,7 +263,10 @@ def _facts(answer: SourceAnswer) -> list[tuple[str, str]]:
         ("read by", ", ".join(f"{visible(name)} ({count:,})" for name, count in
                               sorted(view.parsers.items(), key=lambda pair: -pair[1]))),
         ("missing", f"{view.gaps:,} of its own numbers" if view.gaps else ""),
+        ("lost for good", f"{count_text(view.stretches, 'stretch', 'stretches')} of what it keeps"
+         if view.stretches else ""),
         ("paused until", view.paused_until),
+        *((visible(name), visible(value)) for name, value in view.figures.items()),
     ]
 
 

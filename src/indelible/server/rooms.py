@@ -71,8 +71,10 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
     received = stored + duplicates + summarised + dropped_by_rule + refused + dropped; id conflicts,
     repeats, unparsed and stripped messages are among the stored. The audit policy rolled up the
     `summarised` and dropped those `dropped_by_rule`; `dropped` were lost before they could be read.
-    `gaps` counts missing numbers whose gap is on record; `remarks` are
-    `silence`, `volume`, `clock`, `shape`: how it differs from its rhythm now.
+    `gaps` counts missing numbers whose gap is on record, `stretches` gaps that can never close,
+    because where the numbers were kept they are not any more. `remarks` are `silence`, `volume`,
+    `clock`, `shape`: how it differs from its rhythm now. `figures` is what its transport says of
+    itself, for people; `trouble` among them is why nothing comes.
     """
 
     id: str
@@ -101,8 +103,10 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
     refused: int = 0
     dropped: int = 0
     gaps: int = 0
+    stretches: int = 0
     remarks: tuple[str, ...] = ()
     parsers: dict[str, int] = {}
+    figures: dict[str, str] = {}
     paused_until: str = ""
 
 

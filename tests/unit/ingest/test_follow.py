@@ -790,7 +790,14 @@ def test_the_task_delivers_keeps_and_is_cancelled_without_leaving_files_open(log
     asyncio.run(act())
     assert hub.raws == ["one", "two"]
     assert hub.submissions[0].protocol == "file"
+    assert hub.shown == {"files": "1 followed"}
     assert not any(str(log) in target for target in _open_files())
+
+
+def test_a_path_that_names_nothing_is_told(log: Path) -> None:
+    source = Followed(log)
+    batch = source.follower.step(_given(), source.now)
+    assert batch.figures == {"trouble": f"{log} names no file that can be read"}
 
 
 def test_a_ledger_that_takes_nothing_makes_reading_wait(log: Path) -> None:

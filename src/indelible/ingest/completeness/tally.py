@@ -57,7 +57,7 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `last_us` is when its newest event was received, `event_us` the time of that event, None when
     it gave none. `minutes` counts stored events of the newest minutes, the newest last, which is
-    minute number `minute` since 1970.
+    minute number `minute` since 1970. `stretches` counts gaps that can never close.
     """
 
     stored: int = 0
@@ -70,6 +70,7 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     dropped_by_rule: int = 0
     refused: int = 0
     dropped: int = 0
+    stretches: int = 0
     bytes: int = 0
     first_us: int = 0
     last_us: int = 0

@@ -59,6 +59,7 @@ async def following(hub: Hub, configured: Configured, pace: Pace) -> None:
             step = asyncio.to_thread(follower.step, hub.given(settings), monotonic())
             running = asyncio.ensure_future(step)
             batch = await asyncio.shield(running)
+            hub.figures(settings, batch.figures)
             if batch.dropped:
                 hub.dropped(settings, batch.dropped)
             if batch.before:
@@ -94,6 +95,7 @@ class Batch(NamedTuple):
     more: bool
     before: dict[str, bytes]
     dropped: int
+    figures: dict[str, str]
 
 
 class Follower:
@@ -135,7 +137,7 @@ class Follower:
         dropped, self._watch.dropped = self._watch.dropped, 0
         before = self._take() if self._known.urgent else {}
         more = bool(events) or any(one.hungry for one in self._watch.tracked.values())
-        return Batch(events, parts, old, more, before, dropped)
+        return Batch(events, parts, old, more, before, dropped, self._figures())
 
     def submission(self, batch: Batch) -> Submission:
         """A batch as it goes to the ledger."""
@@ -164,6 +166,13 @@ class Follower:
         """Let go of every file."""
         for tracked in self._watch.tracked.values():
             tracked.close()
+
+    def _figures(self) -> dict[str, str]:
+        """What people see of it."""
+        count = len(self._watch.tracked)
+        if not count:
+            return {"trouble": f"{self._watch.path} names no file that can be read"}
+        return {"files": f"{count:,} followed"}
 
     def _take(self) -> dict[str, bytes]:
         """Positions as they are, all lines before them delivered."""

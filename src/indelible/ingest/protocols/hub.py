@@ -54,5 +54,18 @@ class Hub(Protocol):
     def unknown(self, protocol: str, peer: str, certificate: str = "", count: int = 1) -> None:
         """Tell that somebody whom no source names tried to send; counted and put on record."""
 
+    def figures(self, settings: SourceSettings, figures: Mapping[str, str]) -> None:
+        """What `source show` says of a source besides its counts, in place of what was said before.
+
+        `trouble` is why nothing comes of it. What raises is shown as trouble by the collector;
+        a transport that works again says so, if only by saying nothing is wrong.
+        """
+
+    async def gap(self, settings: SourceSettings, boot: str, first: int, last: int) -> None:
+        """Put on record that `first` to `last` of the numbering `boot` will never come.
+
+        Returns when the record is durable.
+        """
+
     async def keep(self, settings: SourceSettings, positions: Mapping[str, bytes]) -> None:
         """Keep durably how far a source was read; an empty value forgets a position."""

@@ -48,7 +48,6 @@ from indelible.ingest.protocols.postgres_capture_settings import Options, driver
 from indelible.ingest.protocols.postgres_capture_slot import (
     Hole,
     Kept,
-    Watched,
     hole_event,
     judged,
     kept_of,
@@ -117,7 +116,6 @@ class _Capture:
         found = findings(facts, self._options)
         errors = [one for one in found if one.level == ERROR]
         if errors:
-            self._show({"trouble": "; ".join([one.text for one in errors])})
             text = "; ".join([f"{one.text}. {one.remedy}".strip() for one in errors])
             raise IndelibleError(text, remedy="Run `indelible source check NAME`.")
         self._warnings = [one for one in found if one.level == WARNING]
@@ -192,7 +190,7 @@ class _Capture:
         event = hole_event(hole, self._place, self._options.slot, last, now_us)
         await self._deliver([event])
         comparable = hole.code != "other_server" and hole.first <= last
-        if comparable and isinstance(self._hub, Watched):
+        if comparable:
             boot = f"postgres/{self._place.server}"
             await self._hub.gap(self._settings, boot, hole.first, last)
 
@@ -232,8 +230,4 @@ class _Capture:
             figures["named in vain"] = f"{self._outside:,} times: {_OUTSIDE}"
         if self._warnings:
             figures["warnings"] = "; ".join([one.text for one in self._warnings])
-        self._show(figures)
-
-    def _show(self, figures: dict[str, str]) -> None:
-        if isinstance(self._hub, Watched):
-            self._hub.figures(self._settings, figures)
+        self._hub.figures(self._settings, figures)

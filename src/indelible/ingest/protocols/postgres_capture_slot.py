@@ -6,9 +6,8 @@ in silence, and a slot that is gone is made again at once, for waiting would onl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -28,23 +27,11 @@ from indelible.ingest.protocols.hub import Configured
 from indelible.ingest.protocols.pgoutput import lsn_of, lsn_text
 from indelible.ingest.protocols.postgres_capture_checks import SlotFacts
 from indelible.ingest.protocols.postgres_capture_events import At, Place
-from indelible.ingest.sources import SourceSettings
 
 POSITION: Final = "slot"
 """The name under which the position is kept."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
-
-
-@runtime_checkable
-class Watched(Protocol):
-    """What a hub may offer besides `Hub`, for people to see."""
-
-    async def gap(self, settings: SourceSettings, boot: str, first: int, last: int) -> None:
-        """Put on record that `first` to `last` of the numbering `boot` are missing."""
-
-    def figures(self, settings: SourceSettings, figures: Mapping[str, str]) -> None:
-        """What `source show` says of the source now; replaces what was said before."""
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):

@@ -176,6 +176,7 @@ class Puller:
         if stream.trouble:
             _log.warning("source %s: %s is answered again", self._settings.id, stream.name)
         stream.failures, stream.trouble, stream.renewed = 0, "", False
+        self._show()
         stream.due_us = step.until_us
 
     def _parsed(self, items: list[Item], given: Given, stream: str) -> list[Parsed]:
@@ -214,6 +215,12 @@ class Puller:
         if why != stream.trouble:
             _log.warning("source %s: %s: %s", self._settings.id, stream.name, why)
             stream.trouble = why
+            self._show()
+
+    def _show(self) -> None:
+        """Say in `source show` what is wrong, and with which streams."""
+        wrong = [f"{one.name}: {one.trouble}" for one in self._streams if one.trouble]
+        self._hub.figures(self._settings, {"trouble": "; ".join(wrong)} if wrong else {})
 
     def _lost(self, stream: _Stream, what: str) -> None:
         """Events that cannot be had any more: counted as one, how many they are is not known."""

@@ -96,6 +96,7 @@ class Work:
         self._pool = ThreadPoolExecutor(2 * S3_AT_ONCE, thread_name_prefix="s3")
         self._turn = asyncio.Semaphore(S3_AT_ONCE)
         self._kept = 0.0
+        self._objects = 0
 
     def close(self) -> None:
         """Let the threads end by themselves."""
@@ -130,6 +131,8 @@ class Work:
         if not at_once and now - self._kept < S3_KEEP_SECONDS:
             return
         self._kept = now
+        read = f"{self._objects:,} read since the source was started"
+        self.hub.figures(self.settings, {"objects": read})
         changed, self.changed = {**self.memory.take(), **self.changed}, {}
         if changed:
             await self.hub.keep(self.settings, changed)
@@ -172,6 +175,7 @@ class Work:
         read = self._taken(found, reading.sha256)
         await self._compare(read)
         self.memory.add(read)
+        self._objects += 1
         return read
 
     def _taken(self, found: Object, sha256: bytes) -> Read:
