@@ -27,6 +27,7 @@ from indelible.base.limits import (
     COLLECT_AGAIN_SECONDS,
     COLLECT_BYTES,
     COLLECT_DRAIN_SECONDS,
+    COUNTED_SECONDS,
     POLL_SECONDS,
     PROCESS_START_SECONDS,
     RESTART_CALM_SECONDS,
@@ -63,6 +64,8 @@ class Collector:
         self._waiting: dict[int, asyncio.Future[wire.Delivered]] = {}
         self._room = _Room(COLLECT_BYTES)
         self._strangers: dict[tuple[str, str, str], int] = {}
+        self._named: set[tuple[str, str, str]] = set()  # of this minute
+        self._named_since = monotonic()
         self._counts: dict[tuple[str, str], tuple[SourceSettings, int, int]] = {}
         self._figures: dict[tuple[str, str], dict[str, str]] = {}
         self._senders: dict[str, Senders] = {}
@@ -119,8 +122,9 @@ class Collector:
     def unknown(self, protocol: str, peer: str, certificate: str = "", count: int = 1) -> None:
         """See `Hub.unknown`."""
         key = (protocol, peer, certificate)
-        if key not in self._strangers and len(self._strangers) >= STRANGERS:
+        if key not in self._named and len(self._named) >= STRANGERS:
             key = (protocol, "", "")
+        self._named.add(key)
         self._strangers[key] = self._strangers.get(key, 0) + count
 
     def figures(self, settings: SourceSettings, figures: Mapping[str, str]) -> None:
@@ -190,6 +194,9 @@ class Collector:
         while True:
             await asyncio.sleep(STRANGERS_SECONDS)
             strangers, self._strangers = self._strangers, {}
+            if monotonic() - self._named_since >= COUNTED_SECONDS:
+                self._named.clear()
+                self._named_since = monotonic()
             for (protocol, peer, certificate), count in strangers.items():
                 self.tell(wire.Stranger(protocol, peer, certificate, count))
             counts, self._counts = self._counts, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -60,8 +61,12 @@ class _Streams:
             context = self._tls()
             if context is not None:  # a sender that never reads would close upon unread tickets
                 context.num_tickets = 0
+            bound = socket.create_server(
+                (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+                backlog=WAITING_CONNECTIONS, dualstack_ipv6=host == "::",
+            )
             self._server = await asyncio.get_running_loop().create_server(
-                self._protocol, host, port, ssl=context, backlog=WAITING_CONNECTIONS,
+                self._protocol, sock=bound, ssl=context, backlog=WAITING_CONNECTIONS,
                 ssl_handshake_timeout=COLLECT_HANDSHAKE_SECONDS if context else None,
             )
         except (OSError, SettingsError) as error:

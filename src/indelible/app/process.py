@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ from indelible.base.limits import PROCESS_GRACE_SECONDS
 from indelible.base.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
+_log = logging.getLogger(__name__)
 
 
 def end_with_parent() -> None:
@@ -27,6 +30,14 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     except (OSError, AttributeError):
         return
+
+
+def raise_open_files() -> None:
+    """As many open files as this process may have: each connection and each file is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a kernel that refuses leaves what there is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    _log.debug("open files: %d, were %d", hard, soft)
 
 
 def run_role(role: str, place: Place, run: Path, number: int) -> None:
@@ -110,6 +121,7 @@ def main(arguments: list[str]) -> int:
     if json_log:
         logging.getLogger().handlers[0].setFormatter(JsonLines(role))
     end_with_parent()
+    raise_open_files()
     try:
         run_role(role, place, run_folder(place.data), int(rest[0]) if rest else 0)
     except IndelibleError as error:

@@ -220,7 +220,7 @@ DATAGRAMS: Final = 65_536  # that wait to be read; more are counted as dropped
 DATAGRAMS_BYTES: Final = 64 << 20  # the same, in bytes
 DATAGRAM_BUFFER_BYTES: Final = 16 << 20  # asked of the kernel for each UDP socket
 DATAGRAM_SECONDS: Final = 0.02  # datagrams that arrive within this are made durable together
-STRANGERS: Final = 32  # unknown senders told by address, of each beat; others are one count
+STRANGERS: Final = 32  # unknown senders told by address in a minute; others are one count
 STRANGERS_SECONDS: Final = 1.0
 
 # --- foreign protocols over HTTP

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from indelible.app import init_ledger, wire
+from indelible.app import collector as collecting
+from indelible.app import init_ledger, state, wire
 from indelible.app.collecting import CollectorLink
 from indelible.app.core import Core
 from indelible.app.place import Place
 from indelible.app.rooms import LiveRooms
 from indelible.base.errors import LedgerStopped
+from indelible.base.settings import Settings
+from indelible.ingest.sources import SourceSettings
 from indelible.ingest.submission import Submission, SubmitResult
 from indelible.selfaudit import SelfAudit
 
@@ -113,3 +117,68 @@ def test_a_ledger_that_is_held_asks_to_come_again_and_a_stopped_one_does_not(
         core.ledger.writer.stopped = None
 
     linked(tmp_path, body)
+
+
+def test_what_a_transport_says_of_a_source_is_shown_until_its_collector_goes(
+    tmp_path: Path,
+) -> None:
+    async def body(core: Core, rooms: Rooms, path: Path) -> None:
+        core.sourcing.put(SourceSettings(id="db", protocol="postgres"))
+        _, writer = await collector(path)
+        writer.write(wire.encode(wire.Figures("db", "", {"behind": "12 bytes"})))
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        [view] = [one for one in state.sources(core) if one.id == "db"]
+        assert view.figures == {"behind": "12 bytes"}
+        writer.close()
+        await asyncio.sleep(0.05)
+        [view] = [one for one in state.sources(core) if one.id == "db"]
+        assert view.figures == {}
+
+    linked(tmp_path, body)
+
+
+def test_numbers_that_will_never_come_are_on_record_before_the_collector_goes_on(
+    tmp_path: Path,
+) -> None:
+    async def body(core: Core, rooms: Rooms, path: Path) -> None:
+        core.sourcing.put(SourceSettings(id="db", protocol="postgres"))
+        reader, writer = await collector(path)
+        writer.write(wire.encode(wire.Gap(3, "db", "", "postgres/7", 100, 4_000)))
+        answer = await wire.receive(reader)
+        assert isinstance(answer, wire.Delivered)
+        assert (answer.number, answer.error) == (3, b"")
+        [event] = core.ledger.reader.many(range(core.ledger.tree.size - 1, core.ledger.tree.size))
+        told = json.loads(event.body)
+        assert told["kind"] == "gap"
+        assert told["data"] | {"source": 0} == {
+            "source": 0, "boot": "postgres/7", "first": 100, "last": 4_000, "state": "lost",
+        }
+        [view] = [one for one in state.sources(core) if one.id == "db"]
+        assert (view.gaps, view.stretches) == (0, 1)
+
+    linked(tmp_path, body)
+
+
+def test_strangers_are_named_up_to_a_number_a_minute_and_counted_beyond(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "STRANGERS_SECONDS", 0.05)
+    monkeypatch.setattr(collecting, "STRANGERS", 3)
+
+    async def main() -> None:
+        told: list[wire.Message] = []
+        settings = Settings(origin="o", keys=tmp_path, state=tmp_path)
+        hub = collecting.Collector(settings, asyncio.StreamReader(), None)  # type: ignore[arg-type]
+        hub.tell = told.append  # type: ignore[method-assign]
+        reporting = asyncio.ensure_future(hub.report())
+        for beat in range(4):
+            for number in range(5):
+                hub.unknown("syslog", f"10.0.{beat}.{number}")
+            await asyncio.sleep(0.08)
+        reporting.cancel()
+        said = [one for one in told if isinstance(one, wire.Stranger)]
+        assert {one.peer for one in said} == {"10.0.0.0", "10.0.0.1", "10.0.0.2", ""}
+        assert sum(one.count for one in said) == 20
+
+    asyncio.run(main())

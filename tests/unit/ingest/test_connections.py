@@ -14,7 +14,7 @@ import pytest
 from indelible.app import listeners
 from indelible.base.settings import Settings
 from indelible.ingest.protocols import connections, datagrams
-from indelible.ingest.sources import SourceSettings
+from indelible.ingest.sources import Senders, SourceSettings
 from support.authority import Authority
 from support.hub import MemoryHub
 
@@ -143,6 +143,41 @@ async def body_udp(hub: MemoryHub, folder: Path) -> None:
         link.close()
 
 
+async def body_udp_disabled_meanwhile(hub: MemoryHub, folder: Path) -> None:
+    """Datagrams of a source that is disabled before they are read are counted."""
+    async with listening(hub, folder, syslog_udp="127.0.0.1:0") as [port]:
+        link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        received = hub.senders
+
+        def once(protocol: str) -> Senders:
+            known = received(protocol)
+            hub.configured.clear()
+            return known
+
+        hub.senders = once  # type: ignore[method-assign]
+        link.sendto(b"<1>one", ("127.0.0.1", port))
+        async with asyncio.timeout(10):
+            while not hub.strangers:
+                await asyncio.sleep(0.02)
+        link.close()
+    assert hub.strangers == [("syslog", "127.0.0.1", "")]
+    assert not hub.contents
+
+
+async def body_both_families(hub: MemoryHub, folder: Path) -> None:
+    """`[::]` takes senders of IPv4, too, under their own addresses."""
+    hub.configured = MemoryHub(
+        SourceSettings(id="web", protocol="syslog", peers=("127.0.0.1/32", "::1/128"))
+    ).configured
+    async with listening(hub, folder, syslog_tcp="[::]:0") as [port]:
+        for host in ("127.0.0.1", "::1"):
+            _, writer = await asyncio.open_connection(host, port)
+            writer.write(b"<1>one\n")
+            writer.close()
+        await hub.wait_for(2)
+    assert {one.peer for one in hub.submissions} == {"127.0.0.1", "::1"}
+
+
 async def body_udp_without_room(
     hub: MemoryHub, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +253,7 @@ Body = Callable[..., Awaitable[None]]
 BODIES: list[tuple[Body, SourceSettings]] = [
     (body_relp, DB), (body_relp_says_that_it_goes, DB), (body_a_noisy_relp_peer, DB),
     (body_tcp_holds_back, WEB), (body_last_line, WEB), (body_disabled, WEB), (body_udp, WEB),
-    (body_tls, WEB),
+    (body_tls, WEB), (body_udp_disabled_meanwhile, WEB), (body_both_families, WEB),
 ]
 PATCHED: list[tuple[Body, SourceSettings]] = [
     (body_udp_without_room, WEB), (body_a_slow_message, WEB), (body_too_many, WEB),

@@ -113,6 +113,8 @@ class Datagrams:
             if message:
                 groups.setdefault(peer, []).append(syslog.Frame(message))
         known = [(source, peer) for peer in groups if (source := senders.of(peer)) is not None]
+        for peer in groups.keys() - {peer for _, peer in known}:  # disabled since they arrived
+            self._hub.unknown("syslog", peer, count=len(groups[peer]))
         kept = await asyncio.gather(
             *(Line(self._hub, source, "syslog", peer, "").keep(groups[peer])
               for source, peer in known),
