@@ -155,6 +155,7 @@ def sources(core: Core) -> list[SourceView]:
                 stretches=tally.stretches,
                 remarks=tuple(tally.rhythm.told), parsers=tally.parsers,
                 figures=core.sourcing.figures.get(key, {}),
+                counting=core.sourcing.behind,
                 paused_until=rfc3339(paused) if (paused := tally.rhythm.paused_until_us) > now
                 else "",
             )

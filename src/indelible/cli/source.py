@@ -208,6 +208,8 @@ def _state(view: SourceView) -> str:
         return "disabled"
     if view.paused_until:
         return "paused"
+    if view.counting:
+        return "counting"
     if view.remarks:
         return ", ".join(_REMARKS.get(one, one) for one in view.remarks)
     if not view.configured:

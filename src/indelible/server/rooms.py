@@ -74,7 +74,8 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
     `gaps` counts missing numbers whose gap is on record, `stretches` gaps that can never close,
     because where the numbers were kept they are not any more. `remarks` are `silence`, `volume`,
     `clock`, `shape`: how it differs from its rhythm now. `figures` is what its transport says of
-    itself, for people; `trouble` among them is why nothing comes.
+    itself, for people; `trouble` among them is why nothing comes. While `counting`, for a moment
+    after a crash, the counts lack what was stored since they were last kept.
     """
 
     id: str
@@ -108,6 +109,7 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
     parsers: dict[str, int] = {}
     figures: dict[str, str] = {}
     paused_until: str = ""
+    counting: bool = False
 
 
 class Author(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
