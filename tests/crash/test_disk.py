@@ -257,6 +257,7 @@ def test_a_disk_that_turns_read_only_under_a_server_stops_it_without_damage(
     place = Place(tmp_path)
     place.data = fragile.mounted / "data"
     place.init()
+    os.sync()  # the folder was copied there
     stored = {"e1"}
     with Server(place) as server, server.client("writer") as writer:
         assert writer.post("/v1/events", json=event(1)).status_code == 200

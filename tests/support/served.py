@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +52,27 @@ class Place:
         )
 
     def init(self) -> Place:
-        """Make the ledger, and a token of every role."""
+        """A ledger just made by `indelible init`, with a token of every role.
+
+        The commands run once a process and origin; further places are copies of that ledger, with
+        its keys: a test that compares two ledgers gives them two origins.
+        """
+        made = _MADE.get(self.origin)
+        if made is None:
+            home = Path(tempfile.mkdtemp(prefix="indelible-made-"))
+            atexit.register(shutil.rmtree, home, ignore_errors=True)
+            made = _MADE[self.origin] = Place(home, self.origin)._commands()
+        text = (made.data / "indelible.toml").read_text()
+        for old, new in (
+            (made.data, self.data), (made.keys.parent, self.keys.parent), (made.state, self.state),
+        ):
+            shutil.copytree(old, new, dirs_exist_ok=True)
+            text = text.replace(str(old), str(new))
+        (self.data / "indelible.toml").write_text(text)
+        self.tokens = dict(made.tokens)
+        return self
+
+    def _commands(self) -> Place:
         self.cli(
             "init", str(self.data), "--origin", self.origin, "--keys", str(self.keys),
             "--state", str(self.state),
@@ -77,6 +100,10 @@ class Place:
         except msgspec.DecodeError as error:
             raise AssertionError((done.stdout[-500:], done.stderr[-3000:])) from error
         return document
+
+
+_MADE: dict[str, Place] = {}
+"""The first ledger of each origin in this process; never served."""
 
 
 class Server:
