@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from indelible.base.limits import FOLLOW_SAME_BYTES
 from support.file_hub import Collector
 
 LOGROTATE = shutil.which("logrotate", path="/usr/sbin:/usr/bin:/sbin:/bin")
@@ -93,6 +94,8 @@ def test_every_line_is_delivered_once(tmp_path: Path, way: str, pattern: str) ->
     rotations = 0
     while writer.poll() is None:
         time.sleep(chance.uniform(0.05, 0.3))
+        if "copytruncate" in way and log.stat().st_size < 4 * FOLLOW_SAME_BYTES:
+            continue  # too little to tell a copy from another file: that may come twice
         if chance.random() < 0.5:
             collector.kill()
             if chance.random() < 0.5:
