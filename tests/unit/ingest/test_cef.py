@@ -42,7 +42,7 @@ def test_pipes_and_backslashes_of_the_header_are_escaped() -> None:
     ],
 )
 def test_a_value_runs_to_the_next_key(text: str, pairs: dict[str, str]) -> None:
-    assert read_pairs(text) == pairs
+    assert read_pairs(text)[0] == pairs
 
 
 def test_custom_fields_are_told_by_their_labels() -> None:
@@ -88,6 +88,28 @@ def test_the_destination_user_acts_where_no_other_is_named() -> None:
     assert found["reason"] == {"text": "Wrong password"}
 
 
+@pytest.mark.parametrize(("said", "operation"), [
+    ("A user account was deleted|5|duser=bob dhost=dc1", "delete"),
+    ("Password reset|5|destinationUserName=bob", "update"),
+    ("Role granted|5|duser=bob src=192.0.2.7", "grant"),
+])
+def test_what_is_done_to_the_destination_user_is_not_done_by_it(said: str, operation: str) -> None:
+    found = event(HEAD + said)
+    assert found["operation"] == operation
+    assert found["actor"]["id"] != "bob"
+    assert found["targets"][0] == {"type": "user", "id": "bob"}
+    assert "actor" in found["data"]["guessed"]
+
+
+def test_a_key_that_stands_twice_names_nobody() -> None:
+    found = event(HEAD + "Page opened|5|request=http://x/?a suser=root src=9.9.9.9 suser=ann "
+                  "src=192.0.2.7")
+    assert found["actor"]["id"] not in ("root", "ann")
+    assert "ip" not in found.get("origin", {})
+    found = event(HEAD + "Page opened|5|suser=ann src=192.0.2.7 suser=ann")
+    assert (found["actor"]["id"], found["origin"]["ip"]) == ("ann", "192.0.2.7")
+
+
 def test_the_source_users_id_goes_before_the_destinations_name() -> None:
     found = event(HEAD + "Role granted|5|suid=u-1 duser=bob")
     assert found["actor"]["id"] == "u-1"
@@ -101,8 +123,8 @@ def test_the_sources_machine_is_no_host_and_may_be_told_by_its_address() -> None
 
 def test_values_in_quotes_are_taken_out_of_them() -> None:
     pairs = {"act": "update", "result": "success"}
-    assert read_pairs('act="update" result="success"') == pairs
-    assert read_pairs('act="a" and "b"') == {"act": '"a" and "b"'}
+    assert read_pairs('act="update" result="success"')[0] == pairs
+    assert read_pairs('act="a" and "b"')[0] == {"act": '"a" and "b"'}
     assert event(HEAD + 'Changed|5|suser="ann" result="success"')["outcome"] == "success"
 
 

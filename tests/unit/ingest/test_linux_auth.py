@@ -160,6 +160,50 @@ def test_sudo_takes_all_the_rest_as_the_command() -> None:
     assert "guessed" not in found["data"]
 
 
+@pytest.mark.parametrize("said", [
+    "TTY=pts/0 ; PWD=/tmp/x ; USER=bob ; USER=root ; COMMAND=/bin/sh",
+    "TTY=pts/0 ; PWD=/tmp/d ; COMMAND=list ; USER=root ; COMMAND=/bin/rm -rf /",
+    "TTY=pts/0 ; PWD=/tmp/d ; USER=bob ; COMMAND=list ; USER=root ; COMMAND=/bin/rm -rf /",
+    "TTY=pts/0 ; PWD=/tmp/d ; GROUP=wheel ; USER=root ; COMMAND=/bin/sh",
+    "TTY=pts/0 ; PWD=/tmp/d ; CWD=/root ; USER=root ; COMMAND=/bin/sh",
+])
+def test_the_name_of_a_directory_hides_nothing_of_sudo(said: str) -> None:
+    found = event("sudo", f"ann : {said}")
+    assert (found["action"], found["operation"]) == ("sudo.command.execute", "execute")
+    assert found["data"]["ambiguous"] is True
+    assert {"action", "operation", "targets"} <= set(found["data"]["guessed"])
+    assert ("user", "root") in {(one["type"], one["id"]) for one in found["targets"]}
+    assert "command" not in {one["type"] for one in found["targets"]}
+
+
+def test_the_name_of_a_directory_hides_no_command_of_pkexec() -> None:
+    found = event("pkexec", "ann: Executing command [USER=root] [TTY=/dev/pts/0] [CWD=/x] "
+                  "[COMMAND=/bin/true] [COMMAND=/bin/sh]")
+    assert found["data"]["ambiguous"] is True
+    assert [one["type"] for one in found["targets"]] == ["user"]
+
+
+def test_a_name_that_is_tried_moves_no_address() -> None:
+    """sshd says no remote user, so the first address is its own; elsewhere nothing is certain."""
+    flags = "authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=6.6.6.6"
+    for service, program in (("sshd", "sshd"), ("sshd", "sshd-session")):
+        found = event(program, f"pam_sss({service}:auth): {flags} user=x rhost=9.9.9.9 user=bob")
+        assert found["actor"]["id"] == "x rhost=9.9.9.9 user=bob"
+        assert found["origin"]["ip"] == "6.6.6.6"
+    found = event("vsftpd", f"pam_unix(vsftpd:auth): {flags} user=x rhost=9.9.9.9 user=bob")
+    assert found["actor"]["type"] == "anonymous"
+    assert "ip" not in found.get("origin", {})
+    assert found["data"]["ambiguous"] is True
+    found = event("vsftpd", f"pam_unix(vsftpd:auth): {flags} user=bob")
+    assert (found["actor"]["id"], found["origin"]["ip"]) == ("bob", "6.6.6.6")
+
+
+def test_old_servers_tell_the_address_behind_too_many_failures() -> None:
+    found = event("sshd", "Disconnecting: Too many authentication failures for root from 6.6.6.6 "
+                  "port 22 ssh2 [preauth]")
+    assert (found["actor"]["id"], found["origin"]["ip"]) == ("root", "6.6.6.6")
+
+
 def test_sudo_warns_without_an_outcome() -> None:
     found = event("sudo", "ann : unable to resolve host web1 : Name or service not known")
     assert (found["action"], found.get("outcome")) == ("sudo.command.report", None)

@@ -77,7 +77,6 @@ def test_the_three_forms_of_a_line_mean_the_same(message: str) -> None:
          "host=192.0.2.7(58018)] ", "ann", "shop", "192.0.2.7", "6b0a46ab.34dc"),
         ("[2026-11-28 03:10:00.568 UTC] [7142] ann@shop/my app ", "ann", "shop", None, "7142"),
         ("1795835564.928 [7142] ann@corp.example@shop ", "ann@corp.example", "shop", None, "7142"),
-        ("[3-1] 2026-11-28 03:10:00.568 UTC [7142] ann b@shop ", "ann b", "shop", None, "7142"),
     ],
 )
 def test_the_usual_prefixes_are_read(
@@ -89,6 +88,32 @@ def test_the_usual_prefixes_are_read(
     assert found["labels"]["database"] == database
     assert found.get("origin", {}).get("ip") == ip
     assert "guessed" not in found["data"]
+
+
+def test_a_user_with_a_blank_may_be_an_application_and_a_user() -> None:
+    found = event(f"[3-1] {STAMP} [7142] ann b@shop LOG:  statement: SELECT 1")
+    assert found["actor"]["id"] == "ann b"
+    assert found["data"]["guessed"] == ["actor.id"]
+
+
+@pytest.mark.parametrize("prefix", [
+    f"{STAMP} [7142] ann@shop/evil@x ", f"{STAMP} [7142] bob@prod ann@shop ",
+])
+def test_the_name_of_an_application_makes_no_actor(prefix: str) -> None:
+    assert refused(postgresql.PARSER, f"{prefix}LOG:  statement: DROP TABLE x") == "ambiguous"
+
+
+@pytest.mark.parametrize(("said", "action", "operation"), [
+    ("EXPLAIN ANALYZE DELETE FROM salaries", "postgresql.row.delete", "delete"),
+    ("explain (costs off, analyze) UPDATE salaries SET x = 1", "postgresql.row.update", "update"),
+    ("EXPLAIN ANALYZE VERBOSE SELECT 1", "postgresql.statement.select", "read"),
+    ("EXPLAIN (ANALYZE false) DELETE FROM salaries", "postgresql.statement.explain", "read"),
+    ("EXPLAIN VERBOSE DELETE FROM salaries", "postgresql.statement.explain", "read"),
+    ("EXPLAIN ANALYZE EXPLAIN ANALYZE SELECT 1", "postgresql.statement.explain", "read"),
+])
+def test_explain_analyze_does_what_it_explains(said: str, action: str, operation: str) -> None:
+    found = event(f"{STAMP} [7142] ann@shop LOG:  statement: {said}")
+    assert (found["action"], found["operation"]) == (action, operation)
 
 
 def test_two_bare_words_are_user_and_database_and_flagged_as_guessed() -> None:

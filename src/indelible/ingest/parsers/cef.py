@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from indelible.event.model import Actor, ActorType, Event, Outcome, Target
+from indelible.event.model import Actor, ActorType, Event, Operation, Outcome, Target
 from indelible.ingest.parsers.cef_fields import Cef, by_label, is_custom, read_cef, starts
 from indelible.ingest.parsers.contract import WRONG, Given, NotUnderstood, Parser, Understood
 from indelible.ingest.parsers.guess_changes import change
@@ -52,10 +52,12 @@ _MACHINERY: Final = named(
     "_cefVer mrt art ahost agt av atz aid at amac catdt dtz agentDnsDomain type eventId"
 )
 """Keys that collectors add, about themselves."""
-_ACTING: Final = (
-    "suser", "sourceUserName", "suid", "sourceUserId", "duser", "destinationUserName"
-)
-"""Keys that name who acted: the source's user goes before the destination's."""
+_ACTING: Final = ("suser", "sourceUserName", "suid", "sourceUserId")
+"""Keys that name who acted: the source's user."""
+_SIGNING: Final = ("duser", "destinationUserName")
+"""Keys that name the destination's user: who signs in or out, and else whom it was done to."""
+_WHO: Final = frozenset(_ACTING + _SIGNING)
+_WHENCE: Final = named("src sourceAddress shost")
 _LONG_ID: Final = len("507f191e810c19729de860ea")
 
 
@@ -65,12 +67,13 @@ def _text(text: str, given: Given) -> Understood:
     if cef is None:
         raise NotUnderstood(WRONG, "it has no header CEF:0|vendor|product|version|id|name|severity")
     pairs, labelled = cef.pairs, by_label(cef.pairs)
-    address = _address(pairs, labelled)
+    address = "" if cef.unclear & _WHENCE else _address(pairs, labelled)
     prefix = read_prefix(cef.prefix)
     host = pairs.get("dvchost", "") or pairs.get("dvc", "") or prefix.host
-    actor, guessed = _actor(cef, labelled, address, host, given)
     act = pairs.get("act", "") or pairs.get("deviceAction", "")
     done = action_named(cef.product or cef.vendor, (cef.name, cef.signature), act)
+    signs = done.done in (Operation.LOGIN, Operation.LOGOUT)
+    actor, guessed = _actor(cef, labelled, address, host, given, signs)
     outcome = outcome_said(
         (pairs.get("outcome", ""), pairs.get("categoryOutcome", ""), pairs.get("result", ""), act,
          pairs.get("cat", "")),
@@ -106,12 +109,14 @@ def _text(text: str, given: Given) -> Understood:
 
 
 def _actor(
-    cef: Cef, labelled: dict[str, str], address: str, host: str, given: Given
+    cef: Cef, labelled: dict[str, str], address: str, host: str, given: Given, signs: bool
 ) -> tuple[Actor, tuple[str, ...]]:
-    """Who acted, and what of it was inferred."""
+    """Who acted, and what of it was inferred; `signs` says that somebody signs in or out."""
     pairs = cef.pairs
     session = _labelled(labelled, "sessionid", "session")
-    for name in _ACTING:
+    if cef.unclear & _WHO:
+        return nobody_named(address, somebody(host), cef.product), ("actor",)
+    for name in _ACTING + _SIGNING if signs else _ACTING:
         ident = somebody(pairs.get(name, ""))
         if ident:
             return _with_session(user(ident), session), ()

@@ -35,6 +35,8 @@ class Cef(NamedTuple):
     name: str
     severity: str
     pairs: dict[str, str]
+    unclear: frozenset[str] = frozenset()
+    """Keys that stand twice, with two values."""
 
 
 def starts(text: str) -> re.Match[str] | None:
@@ -56,15 +58,21 @@ def read_cef(text: str) -> Cef | None:
         if field.end() >= len(text) and len(header) < len(_HEADER):
             return None
     vendor, product, version, signature, name, severity = header
+    pairs, unclear = read_pairs(text[at:])
     return Cef(
         text[: begin.start()].strip(), vendor, product, version, signature, name, severity,
-        read_pairs(text[at:]),
+        pairs, unclear,
     )
 
 
-def read_pairs(text: str) -> dict[str, str]:
-    """The pairs of an extension; of a key that stands twice the first value."""
+def read_pairs(text: str) -> tuple[dict[str, str], frozenset[str]]:
+    """The pairs of an extension, and the keys that stand twice with two values.
+
+    Of those the first value is given. Products that do not escape `=` let an address that was
+    asked for say ` suser=root`: such a key names nobody.
+    """
     pairs: dict[str, str] = {}
+    unclear: set[str] = set()
     keys = list(_KEY.finditer(text))
     for at, key in enumerate(keys):
         end = keys[at + 1].start() - 1 if at + 1 < len(keys) else len(text)
@@ -74,8 +82,10 @@ def read_pairs(text: str) -> dict[str, str]:
         if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in value[1:-1]:
             value = value[1:-1]  # CEF knows no quotes; some products write them all the same
         if value:
-            pairs.setdefault(key[1], unescaped(value) if "\\" in value else value)
-    return pairs
+            value = unescaped(value) if "\\" in value else value
+            if pairs.setdefault(key[1], value) != value:
+                unclear.add(key[1])
+    return pairs, frozenset(unclear)
 
 
 def unescaped(text: str) -> str:

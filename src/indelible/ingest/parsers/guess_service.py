@@ -44,6 +44,11 @@ class Named(NamedTuple):
     vendor: str
     operation: Operation | UnsetType = UNSET
 
+    @property
+    def done(self) -> Operation:
+        """The operation, given or as the action's verb has it."""
+        return operation_of(self.action) if self.operation is UNSET else self.operation
+
 
 def action_named(service: str, names: tuple[str, ...], act: str) -> Named:
     """The action of an event that bears several names, the best known first.

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from indelible.base.limits import CHANGES
 
 _KEY = re.compile(r"(?:^|(?<=[\s,;|(\[{\]:]))([A-Za-z_@$][\w.@$/-]{0,99}) ?= ?(?!=)")
+_WITHIN: Final = (",", ";", "|", ":")
 _MARK = re.compile(r"\s*[,;|\t]\s*$")
 _SEPARATOR = re.compile(r"[,;|] |;|\||\t")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.S)
@@ -40,13 +41,20 @@ class _Span(NamedTuple):
 
 
 def read_keyvalue(text: str) -> Pairs:
-    """The pairs of a text; of a key that stands twice the first value."""
+    """The pairs of a text.
+
+    A key that stands twice with two values is in none of them: one may be the word of a stranger,
+    such as an address that was asked for and holds ` user=root`.
+    """
     spans = _spans(text)
     if not spans:
         return Pairs({}, text, 0)
     marked = sum(_marked(text, one) for one in spans[:-1])
     separated = 2 * marked >= len(spans) - 1 and marked > 0
+    if not separated:
+        spans = _apart(text, spans)
     found: dict[str, str] = {}
+    unclear: set[str] = set()
     chars = 0
     for span in spans:
         if span.quoted is not None:
@@ -55,8 +63,10 @@ def read_keyvalue(text: str) -> Pairs:
             value = _bare(text[span.begin : span.end], separated)
             size = len(value)
         chars += size + len(span.key) + 1
-        if value and value != "-":
-            found.setdefault(span.key, value)
+        if value and value != "-" and found.setdefault(span.key, value) != value:
+            unclear.add(span.key)
+    for key in unclear:
+        del found[key]
     begin = spans[0].begin - len(spans[0].key) - 1
     return Pairs(found, text[: max(begin, 0)].rstrip(" \t(:[{=,"), chars)
 
@@ -76,6 +86,21 @@ def _spans(text: str) -> list[_Span]:
         spans.append(_Span(key[1], begin, end, value))
         key = following
     return spans
+
+
+def _apart(text: str, spans: list[_Span]) -> list[_Span]:
+    """The spans of a text in which white space ends a value: `uri=/x,user=root` is one pair."""
+    kept = spans[:1]
+    for span in spans[1:]:
+        before = kept[-1]
+        start = before.end
+        within = before.quoted is None and text[start - 1 : start] in _WITHIN
+        value = text[before.begin : start]
+        if within and value and not any(map(str.isspace, value)):
+            kept[-1] = before._replace(end=span.end)
+        else:
+            kept.append(span)
+    return kept
 
 
 def _marked(text: str, span: _Span) -> bool:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from msgspec import UNSET
 
 from indelible.base.limits import NAME_CHARS
-from indelible.event.model import Actor, Event, Outcome, Target
+from indelible.event.model import Actor, Event, Operation, Outcome, Target
 from indelible.ingest.parsers.cef_fields import read_pairs
 from indelible.ingest.parsers.contract import WRONG, Given, NotUnderstood, Parser, Understood
 from indelible.ingest.parsers.guess_service import (
@@ -40,6 +40,12 @@ _USED: Final = named(
     action result status"""
 )
 """Keys whose values have a place of their own."""
+_WHENCE: Final = named("identSrc src")
+_ON_ACCOUNTS: Final = frozenset((
+    Operation.CREATE, Operation.UPDATE, Operation.DELETE, Operation.GRANT, Operation.REVOKE,
+    Operation.CONFIGURE,
+))
+"""What is done to an account rather than by it, where an event names an account alone."""
 
 
 class Leef(NamedTuple):
@@ -51,6 +57,8 @@ class Leef(NamedTuple):
     version: str
     event: str
     pairs: dict[str, str]
+    unclear: frozenset[str] = frozenset()
+    """Keys that stand twice, with two values."""
 
 
 def read_leef(text: str) -> Leef | None:
@@ -67,8 +75,8 @@ def read_leef(text: str) -> Leef | None:
         said, bar, behind = rest.partition("|")
         if bar and len(said) <= len("0x0009") and (not said or _DELIMITER.fullmatch(said)):
             rest, mark = behind, _mark(said)
-    pairs = _pairs(rest, mark)
-    return Leef(text[: begin.start()].strip(), vendor, product, version, event, pairs)
+    pairs, unclear = _pairs(rest, mark)
+    return Leef(text[: begin.start()].strip(), vendor, product, version, event, pairs, unclear)
 
 
 def _mark(said: str) -> str:
@@ -79,17 +87,19 @@ def _mark(said: str) -> str:
     return chr(int(found[2], 16)) if found and found[2] else "\t"
 
 
-def _pairs(text: str, mark: str) -> dict[str, str]:
+def _pairs(text: str, mark: str) -> tuple[dict[str, str], frozenset[str]]:
     """The attributes; of a message whose tabs became spaces on the way, as CEF writes pairs."""
     if mark == "\t" and mark not in text and text.count("=") > 1:
         return read_pairs(text)
     pairs: dict[str, str] = {}
+    unclear: set[str] = set()
     for one in text.split(mark):
         key, equals, value = one.partition("=")
         key, value = key.strip(), value.strip()
-        if equals and value and _KEY.fullmatch(key):
-            pairs.setdefault(key, value)
-    return pairs
+        named = equals and value and _KEY.fullmatch(key)
+        if named and pairs.setdefault(key, value) != value:
+            unclear.add(key)
+    return pairs, frozenset(unclear)
 
 
 def _text(text: str, given: Given) -> Understood:
@@ -98,12 +108,13 @@ def _text(text: str, given: Given) -> Understood:
     if leef is None:
         raise NotUnderstood(WRONG, "it has no header LEEF:1.0|vendor|product|version|event|")
     pairs = leef.pairs
-    address = first_ip((pairs.get("identSrc", ""), pairs.get("src", "")))
+    unclear = leef.unclear & _WHENCE
+    address = "" if unclear else first_ip((pairs.get("identSrc", ""), pairs.get("src", "")))
     prefix = read_prefix(leef.prefix)
     host = pairs.get("dvchost", "") or pairs.get("dvc", "") or prefix.host
-    actor, guessed = _actor(leef, address, host, given)
     act = pairs.get("action", "") or pairs.get("act", "")
     done = action_named(leef.product or leef.vendor, _names(leef), act)
+    actor, guessed = _actor(leef, address, host, given, done.done in _ON_ACCOUNTS)
     outcome = outcome_said(
         (pairs.get("outcome", ""), pairs.get("result", ""), pairs.get("status", ""), act,
          pairs.get("cat", "")),
@@ -114,7 +125,7 @@ def _text(text: str, given: Given) -> Understood:
         action=done.action,
         actor=actor,
         operation=done.operation,
-        targets=targets(_targets(pairs)),
+        targets=targets(_targets(pairs, actor)),
         time=moment.time if moment else UNSET,
         outcome=outcome or UNSET,
         reason=reason("", pairs.get("reason", "")) if outcome is not Outcome.SUCCESS else UNSET,
@@ -141,13 +152,17 @@ def _names(leef: Leef) -> tuple[str, ...]:
 
 
 def _actor(
-    leef: Leef, address: str, host: str, given: Given
+    leef: Leef, address: str, host: str, given: Given, managed: bool
 ) -> tuple[Actor, tuple[str, ...]]:
-    """Who acted, and what of it was inferred."""
-    for name in ("usrName", "accountName"):
-        ident = somebody(leef.pairs.get(name, ""))
-        if ident:
-            return user(ident), ()
+    """Who acted, and what of it was inferred; `managed` says that something is administered."""
+    if leef.unclear & {"usrName", "accountName"}:
+        return nobody_named(address, somebody(host), leef.product), ("actor",)
+    ident = somebody(leef.pairs.get("usrName", ""))
+    if ident:
+        return user(ident), ()
+    account = somebody(leef.pairs.get("accountName", ""))
+    if account and not managed:
+        return user(account), ()
     others = {key: value for key, value in leef.pairs.items() if key not in _USED}
     found = guessed_actor(others, given)
     if found is not None:
@@ -155,9 +170,11 @@ def _actor(
     return nobody_named(address, somebody(host), leef.product), ("actor",)
 
 
-def _targets(pairs: dict[str, str]) -> list[Target]:
-    """What was touched: the resource, the address asked for, the other end."""
-    found = target("resource", somebody(pairs.get("resource", "")))
+def _targets(pairs: dict[str, str], actor: Actor) -> list[Target]:
+    """What was touched: the account, the resource, the address asked for, the other end."""
+    account = somebody(pairs.get("accountName", ""))
+    found = target("user", account) if account != actor.id else []
+    found += target("resource", somebody(pairs.get("resource", "")))
     found += target("url", somebody(pairs.get("url", "")))
     name, address = somebody(pairs.get("dstName", "")), first_ip((pairs.get("dst", ""),))
     return found + target("host", name or address, address if name else "")

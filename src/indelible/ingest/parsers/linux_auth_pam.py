@@ -18,6 +18,7 @@ from indelible.ingest.parsers.linux_auth_parts import (
     ADDRESS,
     DENIED,
     FAILURE,
+    NOBODY,
     ROOT,
     SUCCESS,
     Found,
@@ -50,6 +51,11 @@ _UNATTENDED: Final = {
 _FLAGS: Final = (
     r"logname=(?P<logname>\S*) uid=(?P<uid>-?\d+) euid=(?P<euid>-?\d+) tty=(?P<tty>\S*) "
     r"ruser=(?P<ruser>.*) rhost=(?P<rhost>\S*)(?:\s+user=(?P<user>.*))?\s*"
+)
+
+
+_EARLY = re.compile(
+    "[^;]*; " + _FLAGS.replace("(?P<ruser>.*)", "(?P<ruser>.*?)"), re.DOTALL
 )
 
 
@@ -105,13 +111,28 @@ def _claimed(found: Found, line: Line) -> tuple[Actor, str]:
     return user(name or remote), ""
 
 
+def _read_once(found: Found, line: Line) -> Found | None:
+    """The flags, or None where the name that was tried lets them be read in two ways.
+
+    The name may hold ` rhost=` and ` user=`. sshd never says a remote user: with it the first
+    address is the true one.
+    """
+    early = _EARLY.fullmatch(line.text)
+    if early is None or all(early[name] == found[name] for name in ("ruser", "rhost", "user")):
+        return found
+    by_sshd = line.service.startswith("sshd") and not early["ruser"]
+    return early if by_sshd else None
+
+
 def _authentication(found: Found, line: Line) -> Understood:
     said = found.groupdict()
     failed = said.get("how") != "success"
-    actor, other = _claimed(found, line)
+    flags = _read_once(found, line)
+    actor, other = (NOBODY, "") if flags is None else _claimed(flags, line)
     facts = {
         "tty": said["tty"], "uid": number(said["uid"]), "euid": number(said["euid"]),
         "logname": said["logname"], "failures": number(said.get("count")),
+        "ambiguous": True if flags is None else None,
     }
     return told(
         line, "pam.user.authenticate", actor,
@@ -119,7 +140,7 @@ def _authentication(found: Found, line: Line) -> Understood:
         operation=_LOGIN, outcome=FAILURE if failed else SUCCESS,
         why=because("authentication_failed") if failed else UNSET,
         touched=[*local(line, "user", other), *host(line)],
-        origin=place(found["rhost"]), data=facts,
+        origin=UNSET if flags is None else place(flags["rhost"]), data=facts,
     )
 
 

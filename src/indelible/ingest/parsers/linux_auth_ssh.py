@@ -334,6 +334,8 @@ SSHD: Final = Rules(
      r"(?P<why>.*)", _ended),
     ("Disconnecting", _CUT_OFF, _cut_off),
     ("Disconnecting", r"(?P<how>Disconnecting): (?P<why>Too many authentication failures) for "
+     rf"(?:(?P<state>invalid user) )?(?P<user>.*){_FROM}", _ended),
+    ("Disconnecting", r"(?P<how>Disconnecting): (?P<why>Too many authentication failures) for "
      r"(?:(?P<state>invalid user) )?(?P<user>.*)", _ended),
     ("Disconnecting", r"(?P<how>Disconnecting): (?P<why>.*)", _ended),
     ("Timeout", rf"(?P<how>Timeout before authentication) for (?:connection from )?"

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from indelible.event.model import Operation, Outcome, Reason, Target
+from indelible.event.model import Actor, Operation, Outcome, Reason, Target
 from indelible.ingest.parsers.contract import Understood
 from indelible.ingest.parsers.linux_auth_parts import (
     DENIED,
@@ -30,6 +30,7 @@ from indelible.ingest.parsers.linux_auth_parts import (
 )
 
 _FIELD = re.compile(r"(?:^| ; )(HOST|TTY|CHROOT|PWD|CWD|USER|GROUP|TSID|ENV|COMMAND)=")
+_LATER = re.compile(r" ; USER=([^ ]*)(?= ; )")
 _END = re.compile(r" ; (EXIT|SIGNAL)=(\w{1,16})$")
 _DENIED = re.compile(
     r"command not allowed|user NOT (?:in sudoers|authorized on host)|not allowed|not permitted"
@@ -43,28 +44,48 @@ _FAILED = re.compile(
 )
 
 
+_ORDER: Final = {
+    name: place for place, names in enumerate(
+        ("HOST", "TTY", "CHROOT", "PWD CWD", "USER", "GROUP", "TSID", "ENV", "COMMAND")
+    ) for name in names.split()
+}
+"""The order in which sudo writes its fields, each once (`eventlog.c`)."""
+
+
 class _Asked(NamedTuple):
-    """sudo's message by its fields; `reason` is what stands before the first of them."""
+    """sudo's message by its fields; `reason` is what stands before the first of them.
+
+    `accounts` are all whose rights may have been taken, more than one only if `ambiguous`.
+    """
 
     reason: str
     fields: dict[str, str]
+    accounts: list[str]
     ambiguous: bool
 
 
 def _fields(text: str) -> _Asked:
     """The fields in front of `COMMAND`, which takes all the rest.
 
-    A directory's name may hold ` ; USER=`: where a second `COMMAND=` follows, the message can be
-    read in two ways.
+    A directory's name may hold ` ; USER=`, and sudo writes it as it is: where a field comes twice,
+    or in a place where sudo does not write it, the message can be read in more than one way.
     """
     fields: dict[str, str] = {}
+    accounts: list[str] = []
     marks = list(_marks(text))
     ends = [begin for _, _, begin in marks[1:]] + [len(text)]
     for (name, start, _), end in zip(marks, ends, strict=False):
-        fields.setdefault(name, text[start:end].removesuffix(" ;"))
+        value = text[start:end].removesuffix(" ;")
+        fields.setdefault(name, value)
+        if name == "USER":
+            accounts.append(value)
     before = text[: marks[0][2]] if marks else text
-    ambiguous = " ; COMMAND=" in fields.get("COMMAND", "")
-    return _Asked(before.strip(" ;"), fields, ambiguous)
+    places = [_ORDER[name] for name, _, _ in marks]
+    command = fields.get("COMMAND", "")
+    ambiguous = " ; COMMAND=" in command or places != sorted(set(places))
+    if ambiguous:
+        accounts += _LATER.findall(command)
+    return _Asked(before.strip(" ;"), fields, accounts, ambiguous)
 
 
 def _marks(text: str) -> Iterator[tuple[str, int, int]]:
@@ -87,6 +108,8 @@ def _sudo(found: Found, line: Line) -> Understood:
         "run_as": fields.get("USER"), "run_as_group": fields.get("GROUP"),
         "host": fields.get("HOST"),
     }
+    if asked.ambiguous:
+        return _ambiguous(asked, user(found["user"]), line, outcome, why)
     end = _END.search(command)
     if end is not None:
         facts["exit" if end[1] == "EXIT" else "signal"] = number(end[2])
@@ -95,7 +118,23 @@ def _sudo(found: Found, line: Line) -> Understood:
     return told(
         line, action, user(found["user"]), asked.reason or "COMMAND", operation=operation,
         outcome=outcome, why=why, touched=touched or None, data=facts,
-        guessed=("targets",) if asked.ambiguous else (),
+    )
+
+
+def _ambiguous(
+    asked: _Asked, by: Actor, line: Line, outcome: Outcome | UnsetType, why: Reason | UnsetType
+) -> Understood:
+    """A message that may be read in several ways: a command, as any of the accounts in it.
+
+    What was run is not taken from it, for it may be the word of who chose a directory's name; the
+    text behind the first `COMMAND=` is kept for the eye.
+    """
+    return told(
+        line, "sudo.command.execute", by, asked.reason or "COMMAND", operation=Operation.EXECUTE,
+        outcome=outcome, why=why, touched=local(line, "user", *asked.accounts) or None,
+        data={"command": asked.fields.get("COMMAND"), "tty": asked.fields.get("TTY"),
+              "ambiguous": True},
+        guessed=("action", "operation", "targets"),
     )
 
 
@@ -186,14 +225,16 @@ def _pkexec(found: Found, line: Line) -> Understood:
     good = said == "Executing command"
     refused = "Not authorized" in said or "not authorized" in said
     command = found["command"]
+    ambiguous = "] [COMMAND=" in command  # a directory may be called so
     return told(
         line, "pkexec.command.execute", user(found["by"]), said, operation=Operation.EXECUTE,
         outcome=SUCCESS if good else DENIED if refused else FAILURE,
         why=UNSET if good else because("not_authorized" if refused else "", said),
-        touched=local(line, "command", command.partition(" ")[0])
+        touched=local(line, "command", "" if ambiguous else command.partition(" ")[0])
         + local(line, "user", found["user"]),
         data={"command": command, "tty": found["tty"], "cwd": found["cwd"],
-              "run_as": found["user"]},
+              "run_as": found["user"], "ambiguous": ambiguous or None},
+        guessed=("targets",) if ambiguous else (),
     )
 
 

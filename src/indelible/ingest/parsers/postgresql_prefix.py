@@ -38,7 +38,11 @@ _ADDRESS: Final = re.compile(r"\[local\]|[0-9A-Fa-f:]*[:.][0-9A-Fa-f:.]+")
 
 
 def prefix_of(text: str) -> Prefix:
-    """The parts of a prefix without its time; raises `NotUnderstood` when a part stands twice."""
+    """The parts of a prefix without its time.
+
+    Raises `NotUnderstood` when a part stands twice, or where the name of the application, which
+    each client chooses, may be taken for a part of the user's.
+    """
     found, rest = _taken(_PID, text)
     session, rest = _taken(_SESSION, rest)
     if _PAIR.search(rest):
@@ -49,9 +53,15 @@ def prefix_of(text: str) -> Prefix:
     if "@" in rest:
         if session or not found:
             rest = _COUNTERS.sub("", rest).strip()
-        user, _, database = rest.rpartition("@")
-        database, _, app = database.partition("/")
-        return Prefix(user, database, host, app, found, session)
+        names, _, app = rest.partition("/")
+        user, _, database = names.rpartition("@")
+        spaced = re.search(r"\s", user) is not None
+        if "@" in app or ("@" in user and spaced):
+            raise NotUnderstood("ambiguous", "the line's prefix may be read in several ways: "
+                                "log_line_prefix = '%m [%p] user=%u,db=%d,app=%a ' is clear")
+        return Prefix(
+            user, database, host, app, found, session, ("actor.id",) if spaced else ()
+        )
     return _words(rest.split(), host, found, session)
 
 

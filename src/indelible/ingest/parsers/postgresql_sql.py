@@ -85,6 +85,26 @@ def _statements(text: str) -> Iterator[Statement]:
             pass
 
 
+def _explained(verb: str, reading: Reading) -> Statement:
+    """EXPLAIN: the statement behind it where it is run (ANALYZE), else what is shown."""
+    runs = False
+    if reading.take("("):
+        while reading.ahead.kind != "end" and not reading.take(")"):
+            option = reading.step()
+            runs = runs or (option.kind == "name" and option.text == "analyze"
+                            and reading.ahead.text not in ("false", "off", "0"))
+    else:
+        while word := reading.take("analyze", "verbose"):
+            runs = runs or word == "analyze"
+    if not runs:
+        return Statement(verb)
+    while reading.take("("):
+        pass
+    inner = reading.step().text
+    reader = _READERS.get(inner)
+    return reader(inner, reading) if reader and inner != verb else Statement(verb=inner)
+
+
 def _rows(verb: str, reading: Reading) -> Statement:
     """INSERT, UPDATE, DELETE, MERGE: the table whose rows they write."""
     reading.take("into", "from")
@@ -164,5 +184,6 @@ _READERS: Final[dict[str, Callable[[str, Reading], Statement]]] = {
     **dict.fromkeys(("begin", "start", "commit", "end", "rollback", "abort", "savepoint",
                      "release"), _transaction),
     **dict.fromkeys(("listen", "notify", "unlisten"), _listening),
+    "explain": _explained,
     "copy": _copy, "reassign": _reassign, "security": _label, "load": _library,
 }
