@@ -72,3 +72,30 @@ def test_what_is_no_list_is_refused_and_a_bad_item_costs_no_other(place: Place) 
                 return bool(auditor.get("/v1/sources/cluster").json()["now"]["refused"] == 2)
 
         eventually(counted)
+
+
+def test_coverage_of_a_source_counts_no_event_of_a_tenants_source_of_its_name(
+    tmp_path: Path,
+) -> None:
+    with Server(Place(tmp_path).init()) as server, server.client("admin") as admin:
+        tokens = {}
+        for tenant in ("", "acme"):
+            asked = {"settings": {"id": "k", "protocol": "kubernetes", "tenant": tenant}}
+            tokens[tenant] = admin.post("/v1/sources", json=asked).json()["token"]
+        for tenant, items in (("", ITEMS[:1]), ("acme", ITEMS)):
+            answer = httpx2.post(
+                f"{server.url}/v1/kubernetes/audit", content=event_list(items),
+                headers={"authorization": f"Bearer {tokens[tenant]}"},
+            )
+            assert answer.json()["accepted"] == len(items)
+
+        def on() -> dict[str, int]:
+            with server.client("auditor") as auditor:
+                told = auditor.get("/v1/coverage").json()["capabilities"]
+            return {
+                tenant: sum(one["state"] == "on" for one in told if one["tenant"] == tenant)
+                for tenant in ("", "acme")
+            }
+
+        eventually(lambda: on()["acme"] > 2)
+        assert on()[""] <= 1

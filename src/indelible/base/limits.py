@@ -28,6 +28,7 @@ QUEUE_EVENTS: Final = 262_144  # waiting for the sequencer; beyond it senders ge
 QUEUE_BYTES: Final = 256 << 20
 REQUEST_PARTS: Final = 4_096  # members or frames of a compressed stream; each costs a decoder
 REQUEST_WINDOW_BYTES: Final = 16 << 20  # of a zstd frame; no request is larger
+JSON_VAIN_BYTES: Final = 64 << 20  # of broken objects, in looking for their ends; then line by line
 LINE_BYTES: Final = 2 * BODY_BYTES  # refused unread; escapes do not halve an honest event
 
 # --- journal, segments, tiles

@@ -12,13 +12,14 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator
-from json import JSONDecodeError, JSONDecoder
+from json import JSONDecodeError
 from typing import BinaryIO, Final, NamedTuple
 
 from indelible.base import limits
 from indelible.base.limits import IMPORT_PEEK_BYTES, LINE_BYTES
 from indelible.ingest.decompress import plain_chunks
 from indelible.ingest.evtx_file import Damaged, event_texts, is_event_log
+from indelible.ingest.json_ends import end_of
 from indelible.ingest.parsers.contract import Given
 from indelible.ingest.parsers.table import AUTO, FORMATS
 from indelible.ingest.protocols.joining import Joined, Joiner, join_of
@@ -170,7 +171,6 @@ class _Elements:
         self._text = ""  # latin-1: one character a byte, and JSON's structure is ASCII
         self._at = 0
         self._digest = hashlib.sha256()
-        self._scan = JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
     def messages(self) -> Iterator[Message]:
         """Every element in order; a break in the text ends them with one refusal."""
@@ -222,7 +222,7 @@ class _Elements:
         """The end of the value that begins here, or why there is none."""
         while True:
             try:
-                _, end = self._scan(self._text, self._at)
+                end = end_of(self._text, self._at)
                 if end < len(self._text) or not self._more():
                     return end, ""
                 continue
@@ -232,7 +232,7 @@ class _Elements:
                 return 0, f"it nests deeper than {limits.JSON_DEPTH}"
             if len(self._text) - self._at > ELEMENT_BYTES:
                 return 0, f"more than {ELEMENT_BYTES} bytes in one element, or {why}"
-            if not self._more():
+            if not self._doubled():
                 return 0, why
 
     def _peek(self) -> bool:
@@ -254,6 +254,16 @@ class _Elements:
         if end > self._at:
             self._digest.update(self._text[self._at : end].encode("latin-1"))
             self._at = end
+
+    def _doubled(self) -> bool:
+        """Read until there is twice as much; False at the end of the file. So the beginning of an
+        element that is long or has no end is read over a bounded number of times."""
+        wanted = 2 * (len(self._text) - self._at)
+        if not self._more():
+            return False
+        while len(self._text) < wanted and self._more():
+            pass
+        return True
 
     def _more(self) -> bool:
         """Read one more chunk; False at the end of the file."""

@@ -9,7 +9,7 @@ from indelible.access import Permission
 from indelible.base.clock import MICROS, rfc3339, wall_us
 from indelible.base.errors import NotFound
 from indelible.base.limits import COVERAGE_DAYS, PAUSE_MOST_DAYS
-from indelible.event.predicate import All, Op, Predicate, Term
+from indelible.event.predicate import All, Not, Op, Predicate, Term
 from indelible.ingest.completeness.coverage import (
     Capability,
     Covered,
@@ -67,11 +67,11 @@ async def _covered(
 ) -> Covered:
     wanted: list[Predicate] = [
         Term(field="source", op=Op.EQ, values=(view.id,)),
+        Term(field="tenant", op=Op.EQ, values=(view.tenant,)) if view.tenant
+        else Not(child=Term(field="tenant", op=Op.PRESENT)),
         Term(field="received", op=Op.GE, values=(since,)),
         parse(capability.seen, since).predicate,
     ]
-    if view.tenant:
-        wanted.append(Term(field="tenant", op=Op.EQ, values=(view.tenant,)))
     request = SearchRequest(
         scope=call.principal.scope, predicate=All(children=tuple(wanted)), sort="index", limit=1
     )

@@ -223,6 +223,41 @@ async def body_too_many(hub: MemoryHub, folder: Path, monkeypatch: pytest.Monkey
         await hub.wait_for(2)
 
 
+async def body_a_greedy_source(
+    hub: MemoryHub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that takes all connections gives its silent ones to another; both are told of."""
+    monkeypatch.setattr(connections, "COLLECT_CONNECTIONS", 4)
+    monkeypatch.setattr(connections, "COLLECT_LAST_SECONDS", 0.1)
+    greedy = SourceSettings(id="web", protocol="syslog", peers=("127.0.0.1",))
+    other = SourceSettings(id="other", protocol="syslog", peers=("127.0.0.2",))
+    hub.configured = MemoryHub(greedy, other).configured
+    async with listening(hub, folder, syslog_tcp="127.0.0.1:0") as [port]:
+        links = [await connected(port) for _ in range(4)]
+        for number, (_, writer) in enumerate(links):
+            writer.write(b"<1>hello\n")
+            await hub.wait_for(number + 1)
+        reader, _ = await connected(port)
+        assert await reader.read() == b""
+        assert hub.counts["refused"] == 1
+        assert "4 of 4" in hub.shown["trouble"]
+        for number in range(3):
+            _, writer = await asyncio.open_connection("127.0.0.1", port,
+                                                      local_addr=("127.0.0.2", 0))
+            writer.write(b"<1>%d\n" % number)
+            if number < 2:  # as many as the greedy one, which keeps its own
+                await hub.wait_for(5 + number)
+        assert await links[0][0].read() == b""
+        assert await links[1][0].read() == b""
+        links[3][1].write(b"<1>still there\n")
+        await hub.wait_for(7)
+        assert hub.raws[4:] == ["<1>0", "<1>1", "<1>still there"]
+        links[2][1].close()
+        links[3][1].close()
+        await asyncio.sleep(0.2)
+        assert not hub.shown
+
+
 async def body_tls(hub: MemoryHub, folder: Path) -> None:
     """The source is the certificate's; without one that a source names there is no way in."""
     authority = Authority(folder)
@@ -257,6 +292,7 @@ BODIES: list[tuple[Body, SourceSettings]] = [
 ]
 PATCHED: list[tuple[Body, SourceSettings]] = [
     (body_udp_without_room, WEB), (body_a_slow_message, WEB), (body_too_many, WEB),
+    (body_a_greedy_source, WEB),
 ]
 
 

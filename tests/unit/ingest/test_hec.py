@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from typing import Any
 
 import pytest
@@ -127,11 +128,18 @@ def test_a_field_nested_without_end_is_taken_or_refused_and_nothing_else() -> No
         assert len(found.messages) + len(found.refused) >= 1
 
 
-def test_what_is_read_in_vain_is_bounded() -> None:
-    line = b"[[" + b"1," * 20_000 + b"1],\n"
-    found = hec.take_events(line * 100, GIVEN, {})
-    assert 1 <= len(found.refused) < 20
-    assert "nothing was read" in found.refused[-1].reason
+def test_what_is_read_in_vain_is_bounded_and_costs_no_event_on_a_line_of_its_own() -> None:
+    large = b'{"event":"' + b"x" * (15 << 20) + b'"}\n'
+    began = time.process_time()
+    found = hec.take_events(large + b"{\n" * 60_000 + b'{"event":"last"}', GIVEN, {})
+    assert time.process_time() - began < 10
+    assert (len(found.messages), len(found.refused)) == (2, 60_000)
+    assert found.messages[1].inner == "last"
+
+
+def test_an_object_over_several_lines_is_taken_behind_broken_ones() -> None:
+    found = hec.take_events(b"{\n" * 1_000 + b'{"event":\n"a"}', GIVEN, {})
+    assert [message.inner for message in found.messages] == ["a"]
 
 
 def test_an_event_too_large_is_refused_alone() -> None:
@@ -157,3 +165,11 @@ def test_hostile_bytes_are_messages_or_refusals_and_nothing_else(seed: int) -> N
         events, _ = understood(found, parser_named("cloudtrail"))
         assert len(events) == len(found.messages)
         assert len(found.messages) + len(found.refused) > 0
+
+
+def test_an_event_that_nests_too_deep_costs_no_neighbour() -> None:
+    deep = '{"event":{"a":' + "[" * 1_500 + '"]{"' + "]" * 1_500 + "}}"
+    for between in ("", "\n"):
+        found = taken({"event": "a"}, deep, {"event": "b"}, deep, {"event": "c"}, between=between)
+        assert [message.inner for message in found.messages] == ["a", "b", "c"]
+        assert [(one.line, one.code) for one in found.refused] == [(2, "too_deep"), (4, "too_deep")]

@@ -234,6 +234,18 @@ def test_values_that_nest_too_deep_are_refused_with_their_record() -> None:
     assert [message.line for message in found.messages] == [2]
 
 
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+def test_a_record_that_nests_without_end_costs_no_other(depth: int) -> None:
+    value: Any = string("x")
+    for _ in range(limits.JSON_DEPTH - 1):
+        value = {"arrayValue": {"values": [value]}}
+    marked = request({"body": value}, {"body": "here"}, {"body": string("c")})
+    data = marked.replace(b'"here"', b"[" * depth + b"]" * depth)
+    found = otlp.take(data, otlp.JSON, GIVEN)
+    assert [message.line for message in found.messages] == [1, 3]
+    assert [one.line for one in found.refused] == [2]
+
+
 @pytest.mark.parametrize(
     ("data", "media"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import perf_counter
@@ -14,7 +15,9 @@ from msgspec import UNSET
 from indelible.base.clock import to_us
 from indelible.event.model import Severity
 from indelible.ingest.parsers.contract import Given, NotUnderstood
+from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.syslog_line import PARSER, SEVERITIES, unwrap
+from indelible.ingest.parsers.table import AUTO
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -175,3 +178,34 @@ def test_no_line_takes_long(begin: str, unit: str) -> None:
     with suppress(NotUnderstood):
         unwrap(line, given())
     assert perf_counter() - started < 1
+
+
+JOURNAL = {
+    "MESSAGE": "Accepted password for root from 6.6.6.6 port 22 ssh2", "_UID": "0",
+    "SYSLOG_IDENTIFIER": "sshd", "_HOSTNAME": "other", "__CURSOR": "s=1",
+}
+TRAIL = {
+    "eventVersion": "1.08", "eventSource": "iam.amazonaws.com", "eventName": "DeleteUser",
+    "userIdentity": {"type": "Root", "accountId": "1", "arn": "arn:aws:iam::1:root"},
+}
+
+
+@pytest.mark.parametrize("payload", [JOURNAL, TRAIL])
+def test_what_any_program_can_write_is_no_entry_of_the_journal_and_no_record_of_a_service(
+    payload: dict[str, Any]
+) -> None:
+    line = f"<13>1 2026-05-11T20:14:15Z web1 script - - - {json.dumps(payload)}".encode()
+    alone = parse_message(AUTO, json.dumps(payload).encode(), given())
+    assert alone.parser.split("/")[0] in ("linux_auth", "cloudtrail")
+    found = parse_message(AUTO, line, given())
+    assert found.parser.split("/")[0] == "json"
+    assert json.loads(found.content)["origin"]["host"] == "web1"
+    assert "guessed" in found.flags or found.kind == "unparsed"
+
+
+def test_a_header_within_a_header_leaves_the_relays_name() -> None:
+    line = "<13>1 2026-05-11T20:14:15Z relay script - - - <38>May 11 22:14:15 web1 sshd[1]: x"
+    message, said = unwrap(line, given())
+    _, said = unwrap(message, said)
+    assert (said.host, said.program) == ("web1", "sshd")
+    assert said.data["syslog"]["relay"] == "relay"

@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from indelible.event.actions import aws_action
 from indelible.event.model import Event, Operation, Origin, Outcome, Reason
 from indelible.ingest.parsers import pick
-from indelible.ingest.parsers.cloudtrail_actor import actor_of
+from indelible.ingest.parsers.cloudtrail_actor import actor_of, is_claimed
 from indelible.ingest.parsers.cloudtrail_changes import changes_of
 from indelible.ingest.parsers.cloudtrail_facts import (
     addresses_of,
@@ -70,7 +70,8 @@ def _record(record: Record, given: Given) -> Understood:
         id=or_unset(text(record, "eventID")),
         labels=labels_of(record),
     )
-    return Understood(event, facts_of(record, name, addresses), flags)
+    guessed = ("actor.on_behalf_of",) if is_claimed(record, actor) else ()
+    return Understood(event, facts_of(record, name, addresses), flags, guessed)
 
 
 def _opened(record: Record) -> Record:

@@ -25,6 +25,8 @@ from indelible.ingest.parsers.pick import member, or_unset, text
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 _CENTER = ("IdentityCenterUser", "Unknown")
 """Identities that are the person of IAM Identity Center whom `onBehalfOf` names."""
+_CENTER_ROLE = "AWSReservedSSO_"
+"""So begin the roles of IAM Identity Center, which names their sessions itself."""
 _METHODS = {"SAMLUser": "saml", "WebIdentityUser": "web_identity"}
 _USER_PREFIX = "AIDA"
 """With it begins the unique id of an IAM user (IAM user guide, "IAM identifiers")."""
@@ -98,10 +100,37 @@ def _principals(identity: dict[str, Any], signed_in: str) -> list[Actor]:
     else:
         chain = _plain(identity, kind)
     source = text(member(identity, "sessionContext"), "sourceIdentity")
+    holder = _chosen(identity)
+    if source and source != holder and kind in ("AssumedRole", "Role"):
+        # a name that anybody may give a session does not stand for a person before the one who is
+        chain = [
+            replace(one, type=ActorType.SERVICE) if one.id == holder else one for one in chain
+        ]
     for name in (source, user):
         if name and all(actor.id != name for actor in chain):
             chain.append(Actor(type=ActorType.USER, id=name))
     return chain
+
+
+def is_claimed(record: dict[str, Any], actor: Actor) -> bool:
+    """Whether a person in the chain is known only by the name that a role's session was given.
+
+    Whoever assumes a role names the session as they like, unless IAM Identity Center does it or
+    the role demands a source identity (IAM user guide, "sts:RoleSessionName").
+    """
+    holder = _chosen(member(record, "userIdentity"))
+    chain = [actor, *(() if actor.on_behalf_of is UNSET else actor.on_behalf_of)]
+    return holder != "" and any(
+        one.type is ActorType.USER and one.id == holder for one in chain
+    )
+
+
+def _chosen(identity: dict[str, Any]) -> str:
+    """The name of a role's session where whoever assumed the role chose it, else ''."""
+    parts = text(identity, "arn").split("/")
+    if len(parts) < 3 or not parts[0].endswith(":assumed-role"):
+        return ""
+    return "" if parts[1].startswith(_CENTER_ROLE) else "/".join(parts[2:])
 
 
 def _role(identity: dict[str, Any]) -> list[Actor]:
@@ -117,7 +146,7 @@ def _role(identity: dict[str, Any]) -> list[Actor]:
     if name:
         chain.append(_actor(identity, ActorType.SERVICE, name))
     if holder:
-        person = "@" in holder or name.startswith("AWSReservedSSO_")
+        person = "@" in holder or name.startswith(_CENTER_ROLE)
         kind = ActorType.USER if person else ActorType.SERVICE
         chain.append(Actor(type=kind, id=holder) if chain else _actor(identity, kind, holder))
     return chain

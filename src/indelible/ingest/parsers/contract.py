@@ -33,7 +33,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     (syslog header, journald field, shipper's document); a parser's own finding has precedence over
     it. `flags` speak of `time` and are dropped with it. `id` is one that the envelope gave the
     message for ever (a journal's cursor). `host` is the machine that wrote the message, `program`
-    and `process` its writer.
+    and `process` its writer. `of_host` says that any program of a host may have written the message
+    (a line of syslog, an entry of a journal), whoever that program claims to be.
     """
 
     now_us: int
@@ -43,6 +44,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     host: str = ""
     program: str = ""
     process: str = ""
+    of_host: bool = False
     time: datetime | UnsetType = UNSET
     observed: datetime | UnsetType = UNSET
     flags: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ def unwrap(message: str | Record, given: Given) -> tuple[str | Record, Given]:
         now_us=given.now_us, zone=given.zone, proxies=given.proxies,
         id=_name(message, "__CURSOR") or given.id,
         host=_name(message, "_HOSTNAME") or given.host,
-        program=program or given.program, process=process or given.process,
+        program=program or given.program, process=process or given.process, of_host=True,
         time=given.time if absent else sent,
         observed=given.observed if received is UNSET else received,
         flags=given.flags if absent else (),

@@ -11,7 +11,6 @@ from lengths or counts that none was dropped; whatever it cannot prove is examin
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -25,6 +24,7 @@ from indelible.base.errors import InvalidEvent, TooLarge
 from indelible.base.limits import LINE_BYTES
 from indelible.event.model import NativeEvent
 from indelible.event.strict import check_document
+from indelible.ingest.json_ends import Ends
 from indelible.ingest.parsed import Parsed, Rejected, rejected
 from indelible.ingest.parsers.native_errors import explain, largest
 from indelible.ingest.parsers.native_rules import check
@@ -213,8 +213,7 @@ def _parse_spread(
 class _Spread:
     """Finds objects that stand over several lines of `body`.
 
-    The work is bounded: what is read in vain is counted, and after twice the body's length each
-    line is judged alone.
+    The work is bounded: once `JSON_VAIN_BYTES` were read in vain each line is judged alone.
     """
 
     def __init__(self, body: bytes, lines: list[bytes]) -> None:
@@ -222,13 +221,12 @@ class _Spread:
         self._starts = [0]
         for line in lines:
             self._starts.append(self._starts[-1] + len(line) + 1)
-        self._left = 2 * len(body)
-        self._scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+        self._ends = Ends(self._text)
 
     def object_at(self, number: int) -> tuple[bytes | None, int]:
         """The object that begins on line `number` and the line it ends on, or (None, number)."""
         start = self._starts[number - 1]
-        if self._left <= 0:
+        if self._ends.spent:
             return None, number
         text = self._text
         begin = start
@@ -237,12 +235,8 @@ class _Spread:
         if text[begin : begin + 1] != "{":
             return None, number
         try:
-            _, end = self._scan(text, begin)
-        except json.JSONDecodeError as error:
-            self._left -= error.pos - begin + 64
-            return None, number
+            end = self._ends.end_of(begin)
         except (RecursionError, ValueError):
-            self._left -= 65_536
             return None, number
         rest = text.find("\n", end)
         rest = len(text) if rest < 0 else rest

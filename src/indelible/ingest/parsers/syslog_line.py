@@ -125,12 +125,14 @@ def _known(
     said: dict[str, object] = {"program": program} if program else {}
     if process:
         said["pid"] = process
+    if given.of_host and host and given.host not in ("", host):
+        said["relay"] = given.host
     if more:
         said.update(more)
     absent = time is UNSET
     return Given(
         now_us=given.now_us, zone=given.zone, proxies=given.proxies, host=host or given.host,
-        program=program or given.program, process=process or given.process,
+        program=program or given.program, process=process or given.process, of_host=True,
         time=given.time if absent else time, observed=given.observed,
         flags=given.flags if absent else flags, severity=severity, labels=labels,
         data={**given.data, "syslog": said} if said else given.data,

@@ -54,6 +54,14 @@ FORMATS: Final = MappingProxyType(
 """Name to module, or to mapping file. `auto` asks them in this order: what is recognised by more
 stands first; before all of them the mappings that users added."""
 
+OF_SERVICES: Final = frozenset((
+    "cloudtrail", "entra", "azure_activity", "gcp_audit", "m365", "google_workspace", "kubernetes",
+    "okta", "github", "github_webhook", "slack", "auth0", "onepassword", "journald", "beats",
+))
+"""Formats that no program of a host writes into its log: records of services, and envelopes that
+claim more than a line of syslog can. There any local user may write what looks like them, so
+`auto` does not take them for it; a source that names the format does."""
+
 _added: dict[str, Parser] = {}
 
 
@@ -100,9 +108,14 @@ def add_mappings(folder: Path) -> tuple[str, ...]:
 
 
 def recognised(message: Any, given: Given) -> tuple[Parser, str] | None:
-    """The parser that knows a decoded object or a text as its own, and by what; else None."""
+    """The parser that knows a decoded object or a text as its own, and by what; else None.
+
+    In what any program of a host may have written, formats `OF_SERVICES` are not looked for.
+    """
     records = isinstance(message, dict)
     for parser in all_parsers():
+        if given.of_host and parser.name in OF_SERVICES:
+            continue
         if parser.reads_records == records and (why := parser.recognise(message, given)):
             return parser, why
     return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -42,6 +43,8 @@ class Line:
         self.hub, self.protocol, self.peer, self.tls = hub, protocol, peer, tls
         self.certificate = certificate
         self.closing = asyncio.Event()
+        self.heard = monotonic()
+        self.counts = True
         self.read_as(source)
 
     def read_as(self, source: SourceSettings) -> None:
@@ -85,6 +88,7 @@ class Line:
                 return reading.result() if reading.done() else b""
             if not reading.done():
                 raise TimeoutError
+            self.heard = monotonic()
             return reading.result()
         finally:
             reading.cancel()
@@ -97,6 +101,8 @@ class Connections:
     def __init__(self, hub: Hub, protocol: str, serve: Serve) -> None:
         self._hub, self._protocol, self._serve = hub, protocol, serve
         self._open: dict[asyncio.Task[None], Line] = {}
+        self._held: Counter[tuple[str, str]] = Counter()
+        self._greedy: set[tuple[str, str]] = set()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end; somebody whom no source names is hung up on."""
@@ -108,11 +114,13 @@ class Connections:
             if source is None:
                 self._hub.unknown(self._protocol, peer, name)
                 return
-            if len(self._open) >= COLLECT_CONNECTIONS:
+            if not self._room(source):
+                self._hub.refused(source, 1)
                 return
             tls = "" if writer.get_extra_info("ssl_object") is None else "server"
             tls = f"client {name}" if name else tls
             line = self._open[task] = Line(self._hub, source, self._protocol, peer, tls, name)
+            self._held[_key(source)] += 1
             await self._serve(reader, writer, line)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return  # the sender has gone: what it was not answered it sends again
@@ -121,8 +129,49 @@ class Connections:
         except asyncio.CancelledError:
             return  # this end is going, and has told what it had to
         finally:
-            self._open.pop(task, None)
+            self._gone(self._open.pop(task, None))
             writer.close()
+
+    def _room(self, source: SourceSettings) -> bool:
+        """Whether one more connection of a source is served.
+
+        When all are taken, the source that holds the most of them gives the one that has been
+        silent for the longest to a source that holds fewer: nobody shuts the others out.
+        """
+        if len(self._open) < COLLECT_CONNECTIONS:
+            return True
+        key, most = max(self._held.items(), key=lambda held: held[1])
+        lines = (line for line in self._open.values() if _key(line.source) == key)
+        silent = min(
+            (line for line in lines if not line.closing.is_set()),
+            key=lambda line: line.heard, default=None,
+        )
+        if silent is None:
+            return False
+        if key not in self._greedy:
+            self._greedy.add(key)
+            self._hub.figures(silent.source, {
+                "trouble": f"it holds {most} of {COLLECT_CONNECTIONS} connections, which are all: "
+                "its new ones are refused, and silent ones are closed when others need them",
+            })
+        if self._held[_key(source)] + 1 >= most:
+            return False
+        silent.closing.set()
+        self._gone(silent)
+        return True
+
+    def _gone(self, line: Line | None) -> None:
+        """A connection counts for its source no more; once, however often this is said."""
+        if line is None or not line.counts:
+            return
+        line.counts = False
+        key = _key(line.source)
+        self._held[key] -= 1
+        if key in self._greedy and 2 * self._held[key] < COLLECT_CONNECTIONS:
+            self._greedy.discard(key)
+            self._hub.figures(line.source, {})
+        if not self._held[key]:
+            del self._held[key]
 
     def _who(
         self, writer: asyncio.StreamWriter, peer: str
@@ -155,6 +204,10 @@ class Connections:
         for task in (left := list(self._open)):
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def _key(source: SourceSettings) -> tuple[str, str]:
+    return source.id, source.tenant
 
 
 def _address(writer: asyncio.StreamWriter) -> str:

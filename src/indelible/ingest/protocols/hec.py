@@ -10,7 +10,7 @@ HTTP Event Collector", and its table of response codes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from json import JSONDecodeError, JSONDecoder
+from json import JSONDecodeError
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -18,7 +18,8 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from indelible.base.errors import TooLarge
-from indelible.base.limits import NAME_CHARS, REQUEST_EVENTS
+from indelible.base.limits import JSON_DEPTH, NAME_CHARS, REQUEST_EVENTS
+from indelible.ingest.json_ends import Ends, end_of
 from indelible.ingest.parsed import Rejected
 from indelible.ingest.parsers.contract import Given, Record
 from indelible.ingest.parsers.finish import opened
@@ -53,9 +54,9 @@ UNHEALTHY: Final = Reply(18, "HEC is unhealthy, queues are full", 503)
 TOO_LARGE: Final = Reply(27, "Request entity too large", 413)
 
 _BY_REFUSAL: Final = {"missing_field": EVENT_REQUIRED, "empty": EVENT_BLANK}
+_BROKEN: Final = "not well-formed JSON, and nothing more was read of its line: "
 _WHITE: Final = " \t\r\n,"
 _SCALARS: Final = (str, int, float, bool)
-_scan = JSONDecoder(parse_int=str, parse_float=str).raw_decode
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -92,35 +93,56 @@ def take_lines(body: bytes, given: Given, said: dict[str, str]) -> Taken:
 def _objects(body: bytes) -> Iterator[tuple[bytes, str]]:
     """Every JSON value with its exact bytes, or what stands in its place and why it is none.
 
-    The work is bounded: after twice the body's length was read in vain, and behind a value that
-    nests without end, the rest is one refusal.
+    The work is bounded: once `JSON_VAIN_BYTES` were read in vain, a value is looked for on its own
+    line alone.
     """
     text = body.decode("latin-1")  # one character a byte, and JSON's structure is ASCII
-    at, end, left = 0, len(text), 2 * len(text)
-    while True:
-        while at < end and text[at] in _WHITE:
-            at += 1
-        if at >= end:
-            return
+    at, ends = 0, Ends(text)
+    while not ends.spent and (at := _past_white(text, at)) < len(text):
         try:
-            _, stop = _scan(text, at)
+            stop = ends.end_of(at)
+        except JSONDecodeError as error:
+            yield b"", _BROKEN + error.msg
+            at = _line_end(text, at)
+        else:
             yield text[at:stop].encode("latin-1"), ""
             at = stop
+    while at < len(text):
+        stop = _line_end(text, at + 1)
+        yield from _on_one_line(text[at:stop])
+        at = stop
+
+
+def _on_one_line(line: str) -> Iterator[tuple[bytes, str]]:
+    """The values of one line, up to one that does not end on it."""
+    at = 0
+    while (at := _past_white(line, at)) < len(line):
+        try:
+            stop = end_of(line, at)
         except JSONDecodeError as error:
-            left -= error.pos - at
-            rest = "" if left > 0 else "; from here on nothing was read"
-            yield b"", f"not well-formed JSON: {error.msg}{rest}"
-            line_end = text.find("\n", at)
-            at = line_end if line_end > 0 and not rest else end
-        except (RecursionError, ValueError):
-            yield b"", "it nests too deep; from here on nothing was read"
+            yield b"", _BROKEN + error.msg
             return
+        yield line[at:stop].encode("latin-1"), ""
+        at = stop
+
+
+def _past_white(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _WHITE:
+        at += 1
+    return at
+
+
+def _line_end(text: str, at: int) -> int:
+    found = text.find("\n", at)
+    return len(text) if found < 0 else found
 
 
 def _event(line: int, raw: bytes, given: Given, said: dict[str, str]) -> Message | Rejected:
     try:
         found: Any = _decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError:
+        return _refusal("too_deep", f"it nests more than {JSON_DEPTH} deep")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return _refusal("bad_json", f"not well-formed JSON: {error}")
     if not isinstance(found, dict):
         return _refusal("wrong_type", "an event is a JSON object")

@@ -22,8 +22,9 @@ from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import replace
 
 from indelible.base.errors import BadRequest, InvalidEvent, TooLarge
-from indelible.base.limits import NAME_CHARS, OTLP_RAW_BYTES, REQUEST_EVENTS
+from indelible.base.limits import JSON_DEPTH, NAME_CHARS, OTLP_RAW_BYTES, REQUEST_EVENTS
 from indelible.event.model import Severity
+from indelible.ingest.json_ends import shallow
 from indelible.ingest.parsed import Rejected, rejected
 from indelible.ingest.parsers.contract import Given, Record
 from indelible.ingest.parsers.finish import opened
@@ -69,6 +70,12 @@ class _Piece(NamedTuple):
 _request = msgspec.json.Decoder(_Request).decode
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_DEEP: Final = b'{"indelible:too_deep":true}'
+"""Stands where a request nests deeper than can be read; what holds it is refused."""
+_LEVELS: Final = JSON_DEPTH * len(("value", "arrayValue", "values")) + len(
+    ("request", "resourceLogs", "resource", "scopeLogs", "scope", "logRecords", "record", "body")
+)
+"""So deep nests a request whose values nest `JSON_DEPTH` deep."""
 
 
 def take(body: bytes, media: str, given: Given) -> Taken:
@@ -154,7 +161,10 @@ def _about(read: Callable[[bytes], About], data: bytes | Raw) -> About:
 
 def _of_json(body: bytes, given: Given) -> Iterator[_Piece]:
     try:
-        request = _request(body)
+        try:
+            request = _request(body)
+        except RecursionError:  # of one record, perhaps; the others can be read
+            request = _request(shallow(body, _LEVELS, _DEEP))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"not an ExportLogsServiceRequest: {error}", code="bad_json") from error
     for one in request.resource_logs or ():
@@ -176,6 +186,8 @@ def _about_json(said: Raw) -> About:
 
 def _read(text: bytes) -> Any:
     """JSON that stands in the request; what was passed over until now is checked here."""
+    if _DEEP in text:
+        raise InvalidEvent(f"it nests more than {JSON_DEPTH} deep", code="too_deep")
     try:
         return _decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
