@@ -36,6 +36,46 @@ def test_a_time_that_is_none_leaves_what_was_known(value: Any) -> None:
     assert (said.time, said.flags) == (known.time, known.flags)
 
 
+LOGIN = "Accepted password for root from 6.6.6.6 port 22 ssh2"
+SESSION = "pam_unix(sudo:session): session opened for user root(uid=0) by ann(uid=1000)"
+
+
+@pytest.mark.parametrize(("program", "message", "evidence"), [
+    ("sshd", LOGIN, {"_UID": "1005", "_EXE": "/usr/bin/logger"}),
+    ("sshd", LOGIN, {"_UID": "1005", "_EXE": "/home/eve/sshd", "_COMM": "sshd"}),
+    ("sshd", LOGIN, {"_UID": "1005", "_EXE": "/usr/bin/sudo"}),
+    ("sshd", LOGIN, {"_UID": "1005", "_COMM": "python3"}),
+    ("sudo", SESSION, {"_UID": "1005", "_EXE": "/usr/bin/logger"}),
+    ("anything", SESSION, {"_UID": "1005", "_EXE": "/usr/bin/python3"}),
+])
+def test_a_users_program_is_not_believed_to_be_sshd(
+    program: str, message: str, evidence: dict[str, str]
+) -> None:
+    with pytest.raises(NotUnderstood) as no:
+        unwrap(entry(MESSAGE=message, SYSLOG_IDENTIFIER=program, **evidence), GIVEN)
+    assert no.value.code == "not_the_program"
+    kept: Any = no.value.data["journald"]
+    assert (kept["claimed_program"], kept["uid"]) == (program, "1005")
+
+
+@pytest.mark.parametrize(("program", "message", "evidence"), [
+    ("sshd", LOGIN, {"_UID": "0", "_EXE": "/usr/sbin/sshd"}),
+    ("sshd", LOGIN, {"_UID": "0"}),
+    ("sshd", LOGIN, {}),
+    ("sshd", LOGIN, {"_UID": "74", "_EXE": "/usr/lib/openssh/sshd-session"}),
+    ("sudo", SESSION, {"_UID": "1000", "_EXE": "/usr/bin/sudo"}),
+    ("sudo", SESSION, {"_UID": "1000", "_COMM": "sudo"}),
+    ("xscreensaver", "pam_unix(xscreensaver:auth): authentication failure; logname= uid=1000 "
+     "euid=1000 tty=:0 ruser= rhost=  user=ann", {"_UID": "1000", "_EXE": "/usr/bin/xscreensaver"}),
+    ("myapp", LOGIN, {"_UID": "1005", "_EXE": "/home/eve/myapp"}),
+])
+def test_the_systems_own_programs_are_believed(
+    program: str, message: str, evidence: dict[str, str]
+) -> None:
+    text, said = unwrap(entry(MESSAGE=message, SYSLOG_IDENTIFIER=program, **evidence), GIVEN)
+    assert (text, said.program) == (message, program)
+
+
 def test_bytes_that_are_not_utf8_and_repeated_fields_are_read() -> None:
     assert unwrap(entry(MESSAGE=[0x61, 0xFF, 0x62]), GIVEN)[0] == "a\ufffdb"
     assert unwrap(entry(MESSAGE=["first", "second"]), GIVEN)[0] == "first"

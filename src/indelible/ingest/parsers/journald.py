@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from indelible.base.limits import NAME_CHARS
 from indelible.event.model import Severity
 from indelible.ingest.parsers.contract import WRONG, Given, NotUnderstood, Parser, Record
+from indelible.ingest.parsers.linux_auth import may_have_written
 from indelible.ingest.parsers.pick import epoch
 from indelible.ingest.parsers.syslog_line import SEVERITIES, body, facility
 
@@ -40,7 +41,7 @@ def unwrap(message: str | Record, given: Given) -> tuple[str | Record, Given]:
     The time is the one at which the message was sent where the journal knows it, and then
     `observed` is when the journal received it. Raises `NotUnderstood` for what is no entry, and
     for one without a message (`journalctl` leaves out values over 4,096 bytes unless asked for
-    all).
+    all), and for one that a user's program wrote in the name of sshd, sudo or the like.
     """
     if not isinstance(message, dict):
         raise NotUnderstood(WRONG, "an entry of the journal is a JSON object")
@@ -56,6 +57,14 @@ def unwrap(message: str | Record, given: Given) -> tuple[str | Record, Given]:
     facts = _kept(message)
     facts.update((name, value) for name, value in (("program", program), ("pid", process)) if value)
     absent = sent is UNSET
+    uid, exe = _name(message, "_UID"), _name(message, "_EXE", "_COMM")
+    if uid and not may_have_written(text, program, uid, exe):
+        facts["claimed_program"] = facts.pop("program")
+        raise NotUnderstood(
+            "not_the_program",
+            f"{exe} of the account {uid} wrote it, and only takes the name {program}",
+            {"journald": facts},
+        )
     return body(_record_of_audit(message, text)), Given(
         now_us=given.now_us, zone=given.zone, proxies=given.proxies,
         id=_name(message, "__CURSOR") or given.id,

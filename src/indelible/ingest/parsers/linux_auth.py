@@ -38,6 +38,8 @@ PROGRAMS: Final = MappingProxyType(
 )
 """Each program whose messages are known, in lower case, and its rules."""
 
+_SYSTEM: Final = ("/usr/bin", "/usr/sbin", "/usr/lib", "/bin", "/sbin", "/lib", "/nix/store")
+"""Where the system's programs are, which no user can put there."""
 _LONGEST: Final = 2 * PATH_CHARS
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?) ?\]", re.DOTALL | re.ASCII)
 _LEVEL = re.compile(r"(error|fatal|warning|info|debug\d?|verbose): ", re.ASCII)
@@ -65,6 +67,26 @@ def _text(message: str, given: Given) -> Understood:
     if event is None:
         raise NotUnderstood("unknown_message", f"a message of {program or 'PAM'} without meaning")
     return event
+
+
+def may_have_written(text: str, program: str, uid: str, exe: str) -> bool:
+    """Whether who wrote a message may be the program that it is of, by what the journal saw.
+
+    `exe` is the path of the file that ran, or its name where only that is known.
+
+    The programs read here run as root, or are the system's own that anybody may start (sudo, su):
+    a user's own program, `logger` among them, only takes their name. True for messages of others.
+    """
+    rules = PROGRAMS.get(_named(program).lower())
+    module = pam.split(_begin(text), program)
+    if (rules is None and module is None) or uid == "0" or not exe:
+        return True
+    folder, _, name = exe.rpartition("/")
+    if folder and not folder.startswith(_SYSTEM):
+        return False
+    if rules is None or module is not None:
+        return name in PROGRAMS or (module is not None and name == module[0].service)
+    return PROGRAMS.get(name) is rules
 
 
 def _of_sshd(line: Line) -> Line:
