@@ -47,6 +47,13 @@ def test_an_id_is_of_its_index_and_none_stays_none() -> None:
     assert [item.into for item in found.items] == ["a", "b"]
 
 
+def test_two_indexes_make_no_common_id() -> None:
+    actions = [("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c")]
+    lines = [json.dumps({"create": {"_index": into, "_id": ident}}) for into, ident in actions]
+    found = es.take_bulk("".join(f"{one}\n{{}}\n" for one in lines).encode(), "", GIVEN)
+    assert len({message.id for message in found.taken.messages}) == 3
+
+
 def test_the_last_line_needs_no_end_and_blank_lines_are_none() -> None:
     found = bulk({"index": {}}, {"n": 1}, "", {"index": {}}, {"n": 2}, end="")
     assert [message.raw for message in found.taken.messages] == [b'{"n": 1}', b'{"n": 2}']

@@ -80,7 +80,17 @@ def test_a_second_factor_is_one_of_the_challenges(values: Any, mfa: bool | None)
     assert found["actor"]["auth"].get("mfa") is mfa
 
 
-def test_of_several_events_the_primary_one_counts_else_the_first() -> None:
+@pytest.mark.parametrize("primary", [False, True])
+def test_no_read_hides_a_right_that_was_given(primary: bool) -> None:
+    look = named("view", primary_event=True) if primary else named("view")
+    given = named("change_user_access", target_user="eve@y.example", new_value=["can_edit"])
+    for events in ([look, given], [given, look]):
+        found = event("drive", *events)
+        assert found["operation"] == "grant"
+        assert found["data"]["other_events"] == ["view"]
+
+
+def test_of_several_events_the_primary_one_counts_else_the_gravest() -> None:
     first, second = named("view", primary_event=False), named("download", primary_event=True)
     found = event("drive", first, second)
     assert found["action"] == "workspace.drive_item.download"

@@ -28,6 +28,13 @@ def event(**members: Any) -> dict[str, Any]:
     return found
 
 
+def test_a_sign_in_that_failed_for_no_account_is_nobodys() -> None:
+    found = event(Operation="UserLoginFailed", UserId="Not Available", UserKey="Not Available",
+                  ClientIP="192.0.2.7")
+    assert found["actor"] == {"type": "anonymous", "id": "anonymous"}
+    assert (found["outcome"], found["origin"]["ip"]) == ("failure", "192.0.2.7")
+
+
 def test_a_time_without_a_zone_is_utc_by_the_schema_and_not_assumed() -> None:
     found = event()
     assert found["time"] == "2026-02-10T15:13:13Z"

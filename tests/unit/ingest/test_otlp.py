@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import time
 from typing import Any
 
 import pytest
@@ -278,6 +279,19 @@ def test_no_more_records_than_a_request_may_have(monkeypatch: pytest.MonkeyPatch
     assert len(taken({}, {}, {}).messages) == 3
     with pytest.raises(TooLarge):
         taken({}, {}, {}, {})
+
+
+@pytest.mark.parametrize(("data", "media"), [
+    (b'{"resourceLogs":[' + b"{}," * 1_000_000 + b"{}]}", otlp.JSON),
+    (b'{"resourceLogs":[{"scopeLogs":[' + b"{}," * 1_000_000 + b"{}]}]}", otlp.JSON),
+    (b"\x0a\x00" * 4_000_000, otlp.PROTOBUF),
+    (wire.message(1, b"\x12\x00" * 1_000_000), otlp.PROTOBUF),
+])
+def test_no_more_resources_and_scopes_than_records(data: bytes, media: str) -> None:
+    began = time.process_time()
+    with pytest.raises(TooLarge):
+        otlp.take(data, media, GIVEN)
+    assert time.process_time() - began < 5
 
 
 def test_a_record_too_large_for_an_event_is_refused_alone() -> None:

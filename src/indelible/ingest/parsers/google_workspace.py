@@ -1,7 +1,7 @@
 """Google Workspace: activities as the Admin SDK's Reports API lists them.
 
 One item may tell of several events that one act brought about. The event of Indelible is the one
-that the item marks as primary, or the first; `data.other_events` names the others.
+that the item marks as primary, or the gravest; `data.other_events` names the others.
 `docs/sources/google_workspace.md` has the table.
 """
 
@@ -42,6 +42,12 @@ _STRANGER: Final = "HANGOUTS_EXTERNAL_OR_ANONYMOUS"
 """The key under which Meet lists those who are not known."""
 _ADDRESSES: Final = {"meet": "ip_address", "rules": "actor_ip_address"}
 """The parameter in which an application tells the address, where the item has none."""
+_GRAVE: Final = {operation: place for place, operation in enumerate((
+    Operation.GRANT, Operation.REVOKE, Operation.CONFIGURE, Operation.DELETE, Operation.CREATE,
+    Operation.UPDATE, Operation.EXPORT, Operation.IMPORT, Operation.APPROVE, Operation.EXECUTE,
+    Operation.LOGIN, Operation.LOGOUT, Operation.READ,
+))}
+"""Operations from the gravest on; `other` comes behind them all."""
 _NOBODY: Final = Actor(type=ActorType.ANONYMOUS, id="anonymous")
 _GOOGLE: Final = Actor(type=ActorType.SYSTEM, id="Google")
 
@@ -52,9 +58,9 @@ def _record(record: Record, given: Given) -> Understood:
     if not events:
         raise NotUnderstood("missing_field", "the item has no event with a name")
     ident = pick.member(record, "id")
-    main, told = _main(events)
-    name = pick.text(main, "name")
     application = pick.text(ident, "applicationName").lower()
+    main, told = _main(events, application)
+    name = pick.text(main, "name")
     action, operation = activity_action(application, name)
     time, flags = pick.dated(given.zone, ident.get("time"))
     outcome, reason = _outcome(name.lower(), application, told)
@@ -104,13 +110,25 @@ def _events(record: Record) -> list[Record]:
     return [one for one in found if pick.text(one, "name")]
 
 
-def _main(events: list[Record]) -> tuple[Record, Parameters]:
-    """The event that is marked as primary, or the first, with its parameters."""
-    for one in events if len(events) > 1 else ():
-        told = parameters_of(one)
-        if told.get("primary_event") is True:
-            return one, told
-    return events[0], parameters_of(events[0])
+def _main(events: list[Record], application: str) -> tuple[Record, Parameters]:
+    """The event that is marked as primary, or the gravest, with its parameters.
+
+    A right that was given is not hidden behind the look at the document that came with it: not
+    from those who search, and not from an audit policy that drops reads.
+    """
+    told = [parameters_of(one) for one in events] if len(events) > 1 else []
+    graves = [
+        _GRAVE.get(activity_action(application, pick.text(one, "name"))[1], len(_GRAVE))
+        for one in events
+    ]
+    at = graves.index(min(graves))
+    for number, parameters in enumerate(told):
+        if parameters.get("primary_event") is True and (
+            graves[number] < _GRAVE[Operation.READ] or graves[at] >= _GRAVE[Operation.READ]
+        ):
+            at = number
+            break
+    return events[at], told[at] if told else parameters_of(events[at])
 
 
 def _actor(record: Record, told: Parameters, name: str, succeeded: bool) -> Actor:

@@ -22,6 +22,8 @@ LOGONS: Final = MappingProxyType({
 })
 """`LogonType` of the mailbox audit."""
 _NOBODY: Final = frozenset(("", "not available", "unknown", "<null>", "null"))
+_TRIED: Final = ("UserLoginFailed",)
+"""Attempts, perhaps in the name of an account that there is not."""
 _SYSTEMS: Final = ("nt authority\\", "sharepoint\\system", "nt service\\")
 _SYSTEM_SIDS: Final = frozenset(("s-1-5-18", "s-1-5-19", "s-1-5-20"))
 _KINDS: Final = MappingProxyType({
@@ -61,6 +63,8 @@ def _named(said: Record) -> Actor:
         user = _identity(said, "5") or _identity(said, "4") or pick.text(said, "UserKey")
     if user.lower() in _NOBODY:
         user = _identity(said, "1") or _identity(said, "0")
+    if user.lower() in _NOBODY and pick.text(said, "Operation") in _TRIED:
+        return Actor(type=ActorType.ANONYMOUS, id="anonymous")
     if user.lower() in _NOBODY:
         raise NotUnderstood("missing_actor", "the record names nobody: UserId is empty")
     low = user.lower()

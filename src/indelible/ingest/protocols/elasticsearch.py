@@ -89,7 +89,8 @@ def take_one(body: bytes, item: Item, given: Given) -> Taken:
 def message(number: int, item: Item, document: bytes, given: Given) -> Message:
     """A document as a message; its index is a label."""
     known = {"index": item.into} if item.into else {}
-    ident = f"{item.into}/{item.id}" if item.id else ""
+    into = item.into.replace("%", "%25").replace("/", "%2F")  # `<audit-{now/d}>` is a name
+    ident = f"{into}/{item.id}" if item.id else ""
     return Message(
         number, document, replace(given, labels={**given.labels, **known}), id=ident
     )

@@ -105,21 +105,41 @@ def take(body: bytes, media: str, given: Given) -> Taken:
     return Taken(messages, refused)
 
 
+class _Count:
+    """Counts resources and scopes, of which an exporter sends no more than records."""
+
+    def __init__(self) -> None:
+        self._left = REQUEST_EVENTS
+
+    def one(self) -> None:
+        """Raises `TooLarge` beyond `limits.REQUEST_EVENTS`."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooLarge(f"more than {REQUEST_EVENTS} resources and scopes in one request")
+
+
 def _of_wire(body: bytes, given: Given) -> Iterator[_Piece]:
+    count = _Count()
     try:
         for number, _, value in wire.fields(body):
             if number == 1 and isinstance(value, bytes):
-                yield from _resource_of_wire(value, given)
+                count.one()
+                yield from _resource_of_wire(value, given, count)
     except wire.BadWire as error:
         message = f"not an ExportLogsServiceRequest: {error}"
         raise BadRequest(message, code="bad_protobuf") from error
 
 
-def _resource_of_wire(data: bytes, given: Given) -> Iterator[_Piece]:
+def _resource_of_wire(data: bytes, given: Given, count: _Count) -> Iterator[_Piece]:
     resource, url, scopes = _parts(data)
+    if not scopes:
+        return
     shared = _from(_about(records.resource_of_wire, resource), given)
     for data in scopes:
+        count.one()
         scope, scope_url, found = _parts(data)
+        if not found:
+            continue
         known = _within(_about(records.scope_of_wire, scope), shared)
         for record in found:
             inner = wire.message(2, record)
@@ -167,15 +187,22 @@ def _of_json(body: bytes, given: Given) -> Iterator[_Piece]:
             request = _request(shallow(body, _LEVELS, _DEEP))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"not an ExportLogsServiceRequest: {error}", code="bad_json") from error
+    count = _Count()
     for one in request.resource_logs or ():
+        count.one()
+        if not one.scope_logs:
+            continue
         shared = _from(_about_json(one.resource), given)
-        for inside in one.scope_logs or ():
+        for inside in one.scope_logs:
+            count.one()
+            if not inside.log_records:
+                continue
             known = _within(_about_json(inside.scope), shared)
             before = b'{"resourceLogs":[{"resource":%b,"scopeLogs":[{"scope":%b,"logRecords":[' % (
                 bytes(one.resource), bytes(inside.scope)
             )
             after = b"]%b}]%b}]}" % (_url(inside.schema_url), _url(one.schema_url))
-            for record in inside.log_records or ():
+            for record in inside.log_records:
                 one_record = bytes(record)
                 yield _Piece(known, one_record, before + one_record + after)
 
