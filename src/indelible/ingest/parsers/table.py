@@ -33,6 +33,7 @@ FORMATS: Final = MappingProxyType(
         "slack": "mappings/slack.toml",
         "auth0": "mappings/auth0.toml",
         "onepassword": "mappings/onepassword.toml",
+        "access_json": "mappings/access_json.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
         "linux_auth": "linux_auth",
@@ -41,6 +42,7 @@ FORMATS: Final = MappingProxyType(
         "postgresql": "postgresql",
         "cef": "cef",
         "leef": "leef",
+        "access_log": "mappings/access_log.toml",
         # envelopes: what is in them is read by the parser that recognises it
         "journald": "journald",
         "beats": "beats",
