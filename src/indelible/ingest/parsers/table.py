@@ -33,6 +33,7 @@ FORMATS: Final = MappingProxyType(
         "slack": "mappings/slack.toml",
         "auth0": "mappings/auth0.toml",
         "onepassword": "mappings/onepassword.toml",
+        "duo": "mappings/duo.toml",
         "access_json": "mappings/access_json.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",

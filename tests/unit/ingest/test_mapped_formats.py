@@ -1,0 +1,56 @@
+"""Formats that are read by shipped mappings: what each must not get wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from indelible.ingest.parsers.finish import parse_message
+from indelible.ingest.parsers.table import parser_named
+from support.labelled import cases
+from support.parsing import GIVEN
+
+
+def event(parser: str, record: dict[str, Any]) -> dict[str, Any]:
+    found = parse_message(parser_named(parser), json.dumps(record).encode(), GIVEN)
+    assert found.kind == "event", found.content
+    made: dict[str, Any] = json.loads(found.content)
+    return made
+
+
+def labelled(parser: str, path: str, value: object) -> dict[str, Any]:
+    """The first labelled message of a format whose label says `value` at `path`."""
+    for case in cases(parser):
+        if case.label.get("event", {}).get(path) == value:
+            message: dict[str, Any] = case.label["message"]
+            return json.loads(json.dumps(message))  # type: ignore[no-any-return]
+    raise AssertionError(f"no message of {parser} has {path} {value}")
+
+
+# --- Duo
+
+
+def test_the_phone_that_answers_a_push_is_not_where_its_user_is() -> None:
+    record = labelled("duo", "action", "duo.user.login")
+    del record["access_device"]["ip"]
+    found = event("duo", record)
+    assert "ip" not in found.get("origin", {})
+    assert found["data"]["auth_device_ip"] == "198.51.100.4"
+
+
+@pytest.mark.parametrize("factor", ["trusted_network", "remembered_device", "not_available", None])
+def test_a_login_without_a_factor_is_not_called_multi_factor(factor: str | None) -> None:
+    record = {**labelled("duo", "action", "duo.user.login"), "factor": factor}
+    found = event("duo", record)
+    assert found["outcome"] == "success"
+    assert "mfa" not in found["actor"].get("auth", {})
+
+
+def test_bypass_codes_are_not_copied_out_of_raw() -> None:
+    record = labelled("duo", "action", "duo.bypass_code.create")
+    record["description"] = json.dumps({"bypass": "407176182", "count": 1, "user_id": "DU1"})
+    found = event("duo", record)
+    assert "407176182" in found.pop("raw")
+    assert "407176182" not in json.dumps(found)
