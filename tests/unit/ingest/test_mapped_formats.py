@@ -54,3 +54,24 @@ def test_bypass_codes_are_not_copied_out_of_raw() -> None:
     found = event("duo", record)
     assert "407176182" in found.pop("raw")
     assert "407176182" not in json.dumps(found)
+
+
+# --- Cloudflare
+
+
+@pytest.mark.parametrize(("kind", "chain"), [("admin", True), ("user", False)])
+def test_cloudflares_staff_have_the_customer_behind_them_and_users_have_nobody(
+    kind: str, chain: bool
+) -> None:
+    record = labelled("cloudflare", "labels.interface", "API")
+    record["actor"]["type"] = kind
+    assert ("on_behalf_of" in event("cloudflare", record)["actor"]) is chain
+
+
+def test_bodies_of_cloudflares_requests_stay_in_raw() -> None:
+    record = labelled("cloudflare", "data.description", "Add Member")
+    record["resource"]["request"] = {"name": "KEY", "text": "s3cret"}
+    record["raw"]["uri"] = "/accounts/a/workers?token=s3cret"
+    found = event("cloudflare", record)
+    assert "s3cret" in found.pop("raw")
+    assert "s3cret" not in json.dumps(found)

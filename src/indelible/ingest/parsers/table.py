@@ -34,6 +34,7 @@ FORMATS: Final = MappingProxyType(
         "auth0": "mappings/auth0.toml",
         "onepassword": "mappings/onepassword.toml",
         "duo": "mappings/duo.toml",
+        "cloudflare": "mappings/cloudflare.toml",
         "access_json": "mappings/access_json.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
