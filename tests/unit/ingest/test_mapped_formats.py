@@ -75,3 +75,28 @@ def test_bodies_of_cloudflares_requests_stay_in_raw() -> None:
     found = event("cloudflare", record)
     assert "s3cret" in found.pop("raw")
     assert "s3cret" not in json.dumps(found)
+
+
+# --- Teleport
+
+
+def test_who_impersonates_stands_behind_a_session_and_a_certificate() -> None:
+    session = labelled("teleport", "action", "teleport.session.start")
+    found = event("teleport", {**session, "user": "deploy", "impersonator": "ann"})
+    assert [one["id"] for one in found["actor"]["on_behalf_of"]] == ["ann"]
+    certificate = labelled("teleport", "action", "teleport.certificate.create")
+    found = event("teleport", certificate)
+    assert (found["actor"]["id"], found["actor"]["on_behalf_of"][0]["id"]) == ("deploy", "bot-ci")
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "outcome"),
+    [("T3000I", {}, "success"), ("T3000W", {}, "failure"), ("T3000E", {}, "failure"),
+     ("T3000I", {"success": False}, "failure"), ("T3000I", {"error": "no"}, "failure"),
+     ("T3000I", {"response_code": 403}, "denied"), ("T3007W", {"success": False}, "denied")],
+)
+def test_a_code_tells_how_it_ended_where_nothing_else_does(
+    code: str, more: dict[str, Any], outcome: str
+) -> None:
+    record = labelled("teleport", "action", "teleport.user.create")
+    assert event("teleport", {**record, "code": code, **more})["outcome"] == outcome

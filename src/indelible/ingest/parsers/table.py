@@ -35,6 +35,7 @@ FORMATS: Final = MappingProxyType(
         "onepassword": "mappings/onepassword.toml",
         "duo": "mappings/duo.toml",
         "cloudflare": "mappings/cloudflare.toml",
+        "teleport": "mappings/teleport.toml",
         "access_json": "mappings/access_json.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
