@@ -100,3 +100,32 @@ def test_a_code_tells_how_it_ended_where_nothing_else_does(
 ) -> None:
     record = labelled("teleport", "action", "teleport.user.create")
     assert event("teleport", {**record, "code": code, **more})["outcome"] == outcome
+
+
+# --- MongoDB
+
+
+def test_documents_and_filters_of_a_command_stay_in_raw() -> None:
+    record = labelled("mongodb", "data.command", "find")
+    record["param"]["args"] = {"find": "salaries", "filter": {"name": "s3cret"}}
+    found = event("mongodb", record)
+    assert "s3cret" in found.pop("raw")
+    assert "s3cret" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome"), [(0, "success"), (13, "denied"), (18, "failure"), (8000, "failure")],
+)
+def test_a_result_tells_the_outcome(result: int, outcome: str) -> None:
+    record = labelled("mongodb", "action", "mongodb.collection.drop")
+    assert event("mongodb", {**record, "result": result})["outcome"] == outcome
+    del record["result"]
+    assert "outcome" not in event("mongodb", record)
+
+
+def test_mongodbs_staff_in_atlas_have_the_organisation_behind_them() -> None:
+    record = labelled("mongodb_atlas", "action", "mongodb_atlas.org_member.invite")
+    assert "on_behalf_of" not in event("mongodb_atlas", record)["actor"]
+    found = event("mongodb_atlas", {**record, "isGlobalAdmin": True})
+    assert found["actor"]["on_behalf_of"] == [{"type": "service", "id": record["orgId"]}]
+    assert found["labels"] == {"global_admin": "true"}

@@ -36,6 +36,8 @@ FORMATS: Final = MappingProxyType(
         "duo": "mappings/duo.toml",
         "cloudflare": "mappings/cloudflare.toml",
         "teleport": "mappings/teleport.toml",
+        "mongodb": "mappings/mongodb.toml",
+        "mongodb_atlas": "mappings/mongodb_atlas.toml",
         "access_json": "mappings/access_json.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
