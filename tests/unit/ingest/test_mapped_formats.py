@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.table import parser_named
-from support.labelled import cases
+from support.labelled import HELD_OUT, cases
 from support.parsing import GIVEN
 
 
@@ -129,3 +131,53 @@ def test_mongodbs_staff_in_atlas_have_the_organisation_behind_them() -> None:
     found = event("mongodb_atlas", {**record, "isGlobalAdmin": True})
     assert found["actor"]["on_behalf_of"] == [{"type": "service", "id": record["orgId"]}]
     assert found["labels"] == {"global_admin": "true"}
+
+
+# --- OCSF and CloudEvents
+
+
+def test_a_blocked_connection_is_denied_even_when_the_report_of_it_succeeded() -> None:
+    record = labelled("ocsf", "action", "idp.connection.refuse")
+    assert event("ocsf", {**record, "status_id": 1})["outcome"] == "denied"
+    allowed = {**record, "status_id": 1, "disposition_id": 1, "action_id": 1}
+    assert event("ocsf", allowed)["outcome"] == "success"
+
+
+@pytest.mark.parametrize("activity", range(100))
+def test_every_activity_of_every_class_is_an_action(activity: int) -> None:
+    for kind in (1001, 1007, 2004, 3001, 3002, 3004, 3006, 4001, 4002, 5001, 6003, 6005, 9999):
+        record = labelled("ocsf", "action", "idp.user.login")
+        record.update(class_uid=kind, activity_id=activity, type_uid=kind * 100 + activity)
+        assert event("ocsf", record)["action"].startswith("idp.")
+
+
+def test_the_same_id_of_two_sources_is_two_events() -> None:
+    record = labelled("cloudevents", "action", "acme.user.delete")
+    one, two = (event("cloudevents", {**record, "source": name})["id"] for name in ("/a", "/b"))
+    assert one != two
+
+
+def test_an_authenticated_id_has_precedence_over_what_a_payload_claims() -> None:
+    record = {**labelled("cloudevents", "action", "acme.user.delete"),
+              "authtype": "user", "authid": "ann", "data": {"user": "mallory"}}
+    assert event("cloudevents", record)["actor"]["id"] == "ann"
+
+
+# --- the pages
+
+PAGES = {
+    "duo": "duo", "cloudflare": "cloudflare", "teleport": "teleport", "mongodb": "mongodb",
+    "mongodb_atlas": "mongodb", "ocsf": "ocsf", "cloudevents": "cloudevents",
+    "access_log": "access_log", "access_json": "access_log",
+}
+DOCS = Path(__file__).parents[3] / "docs" / "sources"
+
+
+@pytest.mark.parametrize("parser", PAGES)
+def test_a_page_names_every_member_of_data_and_every_label(parser: str) -> None:
+    text = (DOCS / f"{PAGES[parser]}.md").read_text("utf-8")
+    for case in [*cases(parser), *cases(parser, HELD_OUT)]:
+        made = json.loads(case.parsed().content) if case.format == parser else {}
+        for part in ("data", "labels"):
+            for name in made.get(part, {}):
+                assert re.search(rf"`(?:{part}\.)?{name}`", text), (part, name)

@@ -53,6 +53,8 @@ FORMATS: Final = MappingProxyType(
         "beats": "beats",
         "syslog": "syslog_line",
         # what anything may be: last
+        "ocsf": "mappings/ocsf.toml",
+        "cloudevents": "mappings/cloudevents.toml",
         "ecs": "mappings/ecs.toml",
         "json": "generic_json",
         "keyvalue": "keyvalue",
