@@ -91,6 +91,15 @@ def test_who_impersonates_stands_behind_a_session_and_a_certificate() -> None:
     assert (found["actor"]["id"], found["actor"]["on_behalf_of"][0]["id"]) == ("deploy", "bot-ci")
 
 
+def test_the_hosts_end_of_a_connection_is_not_where_its_user_is() -> None:
+    record = labelled("teleport", "action", "teleport.session.start")
+    del record["addr.remote"]
+    record.update(event="session.network", src_addr="10.0.0.5", dst_addr="203.0.113.80")
+    found = event("teleport", record)
+    assert "origin" not in found
+    assert {"type": "host", "id": "203.0.113.80"} in found["targets"]
+
+
 @pytest.mark.parametrize(
     ("code", "more", "outcome"),
     [("T3000I", {}, "success"), ("T3000W", {}, "failure"), ("T3000E", {}, "failure"),
