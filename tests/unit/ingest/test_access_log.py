@@ -67,6 +67,11 @@ def test_an_agent_cannot_write_another_status_or_client(agent: str) -> None:
     assert found["time"] == "2026-03-03T09:14:07Z"
 
 
+def test_a_name_that_could_pass_for_the_rest_of_a_line_is_not_believed() -> None:
+    for name in ("root [x", "root [03/Mar/2026:00:00:00 +0000] x"):
+        assert event(LINE.replace("ann", name).format("/", "-"))["kind"] == "unparsed"
+
+
 @pytest.mark.parametrize(
     "line",
     ["", "GET / HTTP/1.1", '203.0.113.9 - - [03/Mar/2026] "GET /" 200 1', "a" * 100_000,

@@ -147,7 +147,8 @@ def test_mongodbs_staff_in_atlas_have_the_organisation_behind_them() -> None:
 
 def test_a_blocked_connection_is_denied_even_when_the_report_of_it_succeeded() -> None:
     record = labelled("ocsf", "action", "idp.connection.refuse")
-    assert event("ocsf", {**record, "status_id": 1})["outcome"] == "denied"
+    for said in ({}, {"action_id": 0}, {"disposition_id": 0}):
+        assert event("ocsf", {**record, "status_id": 1, **said})["outcome"] == "denied"
     allowed = {**record, "status_id": 1, "disposition_id": 1, "action_id": 1}
     assert event("ocsf", allowed)["outcome"] == "success"
 

@@ -112,7 +112,7 @@ def test_parts_read_members_of_json_too_and_take_nothing_away() -> None:
 
 
 def test_a_line_without_a_form_is_of_another_format_and_not_recognised() -> None:
-    parser = read_text(HEAD + 'reads = "text"\nforms = "{who:name}: {x}"\n[recognise]\n'
+    parser = read_text(HEAD + 'reads = "text"\nforms = "{who:name}: {x:word}"\n[recognise]\n'
                        'present = ["who"]\n' + TAIL, "acme.toml")
     assert parser.recognise("ann: hello", GIVEN) == "it has who"
     assert parser.recognise("no name: hello", GIVEN) == ""

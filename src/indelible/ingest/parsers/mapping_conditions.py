@@ -114,7 +114,7 @@ def _all(tests: list[Holds]) -> Holds:
     whole = tuple(tests)
 
     def hold(here: Any, root: Any) -> bool:
-        for test in whole:  # noqa: SIM110: twice as fast as all() of a generator
+        for test in whole:  # noqa: SIM110 - twice as fast as all() of a generator
             if not test(here, root):
                 return False
         return True
@@ -126,7 +126,7 @@ def _any(tests: list[Holds]) -> Holds:
     options = tuple(tests)
 
     def hold(here: Any, root: Any) -> bool:
-        for test in options:  # noqa: SIM110: as above
+        for test in options:  # noqa: SIM110 - as above
             if test(here, root):
                 return True
         return False
