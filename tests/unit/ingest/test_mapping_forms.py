@@ -70,6 +70,16 @@ def test_a_quote_that_is_escaped_ends_no_field() -> None:
     assert fields('"{request}" {status}', line) == {"request": "GET /\\", "status": '200 \\"x" 404'}
 
 
+def test_escapes_are_read_once_and_not_before_the_parts_are() -> None:
+    parser = read_text(
+        HEAD + 'reads = "text"\nescaped = true\nforms = \'{who} "{line}" {rest}\'\n' + TAIL
+        + '[data]\nverb = "verb"\nnote = "note"\n[parts]\nline = "{verb} {*}"\n'
+        + 'rest = \'"{note}"\'\n', "acme.toml")
+    found = understand(parser, r'an\xC3\xA9 "a\\x41 b" "say \"x\" \\x41"', GIVEN)
+    assert found.event.actor.id == "ané"
+    assert (found.data["verb"], found.data["note"]) == (r"a\x41", r'say "x" \x41')
+
+
 @pytest.mark.parametrize(
     "form", ["no field", "{a}{b}", "{a:text}", "{a b}", "{a", "a}", "{a} {}", "", "{7}"],
 )

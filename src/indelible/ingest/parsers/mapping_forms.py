@@ -43,6 +43,7 @@ class _Field(NamedTuple):
     kind: re.Pattern[str] | None
     mark: str
     quoted: bool
+    escaped: bool
 
 
 class Forms(NamedTuple):
@@ -51,6 +52,8 @@ class Forms(NamedTuple):
     place: Place
     escaped: bool
     missing: frozenset[str]
+    parts: frozenset[str] = frozenset()
+    """Members that are read by forms of their own; of these only what is quoted is unescaped."""
 
 
 def forms_of(place: Place, table: Mapping[str, Any]) -> Forms:
@@ -61,7 +64,10 @@ def forms_of(place: Place, table: Mapping[str, Any]) -> Forms:
     values = [missing] if isinstance(missing, str) else missing
     if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
         raise place.bad(("missing",), 'missing is a text, or a list of them, such as "-"')
-    return Forms(place, escaped, frozenset(values))
+    parts = table.get("parts")
+    return Forms(
+        place, escaped, frozenset(values), frozenset(parts if isinstance(parts, dict) else ())
+    )
 
 
 def read_of(forms: Forms, member: Member, said: Any) -> Read:
@@ -83,13 +89,13 @@ def read_of(forms: Forms, member: Member, said: Any) -> Read:
 
 def _form(forms: Forms, member: Member, said: Any) -> Read:
     first, fields = _fields(forms, member, said)
-    missing, escaped = forms.missing, forms.escaped
+    missing = forms.missing
 
     def read(text: str) -> dict[str, str] | None:
         if not text.startswith(first):
             return None
         at, found, last = len(first), {}, len(text)
-        for name, kind, mark, quoted in fields:
+        for name, kind, mark, quoted, escaped in fields:
             if quoted:
                 end = _QUOTED.match(text, at).end()  # type: ignore[union-attr]  # fits anywhere
                 if not text.startswith(mark, end):
@@ -102,7 +108,7 @@ def _form(forms: Forms, member: Member, said: Any) -> Read:
             if kind is not None and not kind.fullmatch(value):
                 return None
             if name and value and value not in missing:
-                found[name] = unescaped(value) if quoted and escaped else value
+                found[name] = unescaped(value) if escaped else value
             at = end + len(mark)
         return found if at == last else None
 
@@ -126,10 +132,11 @@ def _fields(forms: Forms, member: Member, said: Any) -> tuple[str, tuple[_Field,
                 member, f"{{{hole}}} is no field",
                 f"Write {{name}}, {{name:kind}} (kinds are {', '.join(_KINDS)}), or {{*}}.",
             )
-        before, mark = texts[at], texts[at + 1]
+        before, mark, name = texts[at], texts[at + 1], named[1] if named else ""
+        quoted = forms.escaped and before.endswith('"') and mark.startswith('"')
+        whole = forms.escaped and member[0] == "forms" and name not in forms.parts
         found.append(_Field(
-            named[1] if named else "", _KINDS[named[2]] if named and named[2] else None, mark,
-            forms.escaped and before.endswith('"') and mark.startswith('"'),
+            name, _KINDS[named[2]] if named and named[2] else None, mark, quoted, quoted or whole
         ))
     return texts[0], tuple(found)
 
