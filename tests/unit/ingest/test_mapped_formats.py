@@ -82,6 +82,15 @@ def test_bodies_of_cloudflares_requests_stay_in_raw() -> None:
 # --- Teleport
 
 
+def test_the_desktop_is_not_where_its_user_is_and_a_method_of_http_is_no_proof() -> None:
+    record = labelled("teleport", "action", "teleport.session.start")
+    record.update(event="windows.desktop.session.start", desktop_addr="10.0.0.5:3389")
+    record["addr.remote"], record["addr.local"] = "10.0.0.5:3389", "203.0.113.9:1"
+    assert event("teleport", record)["origin"] == {"ip": "203.0.113.9"}
+    record.update(event="app.session.request", method="GET")
+    assert "auth" not in event("teleport", record)["actor"]
+
+
 def test_who_impersonates_stands_behind_a_session_and_a_certificate() -> None:
     session = labelled("teleport", "action", "teleport.session.start")
     found = event("teleport", {**session, "user": "deploy", "impersonator": "ann"})
