@@ -19,10 +19,12 @@ from indelible.ingest.parsers.contract import Given, NotUnderstood
 from indelible.ingest.parsers.finish import understand
 from indelible.ingest.parsers.mapping_errors import BadMapping
 from indelible.ingest.parsers.mapping_file import read_file, read_folder, read_text
-from indelible.ingest.parsers.table import add_mappings, parser_named, recognised
+from indelible.ingest.parsers.table import FORMATS, add_mappings, parser_named, recognised
 from support.parsing import GIVEN
 
 HEAD = 'name = "acme"\nversion = 2\nabout = "Acme"\n'
+MAPPED = [name for name, place in FORMATS.items()
+          if place.endswith(".toml") and parser_named(name).reads_records]
 LEAST = HEAD + '[action]\nfrom = "act"\n[actor]\nid = "user"\n'
 RECORD = {"act": "user_created", "user": "ann"}
 
@@ -180,6 +182,13 @@ def test_a_forwarded_address_counts_only_from_a_proxy() -> None:
     assert event(mapping, record)["origin"] == {"ip": "10.0.0.1"}
     assert event(mapping, record, trusting)["origin"] == {"ip": "203.0.113.9"}
     assert "origin" not in event(mapping, {**RECORD, "peer": "not an address"})
+
+
+def test_a_proxy_that_names_nobody_is_nobodys_address() -> None:
+    mapping = LEAST + '[origin]\nip = "peer"\nforwarded = "xff"\n'
+    trusting = Given(now_us=GIVEN.now_us, proxies=(ipaddress.ip_network("10.0.0.0/8"),))
+    for chain in ({}, {"xff": "-"}, {"xff": "unknown, nonsense"}):
+        assert "origin" not in event(mapping, {**RECORD, "peer": "10.0.0.1", **chain}, trusting)
 
 
 def test_targets_stand_in_the_record_or_one_an_element() -> None:
@@ -411,7 +420,7 @@ def test_a_file_that_is_no_mapping_is_refused_with_its_name(
     assert str(path) in wrong.value.message
 
 
-@pytest.mark.parametrize("name", ["slack", "auth0", "onepassword", "ecs"])
+@pytest.mark.parametrize("name", MAPPED)
 @pytest.mark.parametrize(
     "record",
     [{}, {"": ""}, {"action": {"a": []}, "actor": "x"}, {"data": []}, {"event": {"action": [1]}},
@@ -440,7 +449,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "howto" / "add-a-source.md"
 def test_the_example_of_the_page_gives_what_it_says() -> None:
     text = PAGE.read_text("utf-8")
     [record] = re.findall(r"```json\n(.*?)```", text, re.S)
-    [mapping] = re.findall(r"```toml\n(.*?)```", text, re.S)
+    mapping, _lines = re.findall(r"```toml\n(.*?)```", text, re.S)
     parser = read_text(mapping, "portal.toml")
     assert parser.recognise(json.loads(record), GIVEN) == "it has kind, by.id, portal"
     found = event(mapping, json.loads(record))

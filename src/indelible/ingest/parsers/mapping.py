@@ -11,12 +11,18 @@ from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Any, Final, NamedTuple, TypeAlias
 
-import msgspec
 from msgspec import UNSET
 
 from indelible.base.limits import JSON_DEPTH, LABELS, NAME_CHARS
 from indelible.event.model import Event, Outcome, Severity, Why
-from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser, Record, Understood
+from indelible.ingest.parsers.contract import (
+    WRONG,
+    Given,
+    NotUnderstood,
+    Parser,
+    Record,
+    Understood,
+)
 from indelible.ingest.parsers.guess_service import zone_named
 from indelible.ingest.parsers.guess_time import Moment, read_epoch, read_time
 from indelible.ingest.parsers.guess_time_format import compiled_pattern, read_as
@@ -24,6 +30,14 @@ from indelible.ingest.parsers.guess_told import severity_of
 from indelible.ingest.parsers.keyvalue import record_of
 from indelible.ingest.parsers.mapping_conditions import Holds, condition, described
 from indelible.ingest.parsers.mapping_errors import Member, Place, known_only
+from indelible.ingest.parsers.mapping_forms import (
+    Opens,
+    forms_of,
+    parts_of,
+    present_of,
+    read_of,
+    texts_of,
+)
 from indelible.ingest.parsers.mapping_paths import Get
 from indelible.ingest.parsers.mapping_values import text_of, value_of
 from indelible.ingest.parsers.mapping_what import (
@@ -40,14 +54,14 @@ from indelible.ingest.parsers.pick import reason, targets
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TAKEN: Final = ("native", "auto")
 _ABOUT: Final = (
-    "name", "version", "about", "reads", "recognise", "inside", "dotted", "texts", "case",
+    "name", "version", "about", "reads", "forms", "escaped", "missing", "recognise", "inside",
+    "dotted", "texts", "parts", "case",
 )
 _MEMBERS: Final = (
     "action", "actions", "actor", "time", "observed", "id", "severity", "outcome", "origin",
     "targets", "changes", "labels", "data", "subjects", "why",
 )
 _SEVERITIES: Final = {one.value: one for one in Severity}
-_decode = msgspec.json.Decoder().decode
 LONGEST: Final = 16 * NAME_CHARS
 """Texts longer than this are not copied into `data`: `raw` holds them."""
 
@@ -67,8 +81,10 @@ def parser_of(table: Mapping[str, Any], place: Place) -> Parser:
     if not isinstance(about, str) or not about:
         raise place.bad(("about",), "about says in one line what the mapping reads")
     reads = table.get("reads", "json")
-    if reads not in ("json", "keyvalue"):
-        raise place.bad(("reads",), f"{reads!r} is neither json nor keyvalue")
+    if reads not in ("json", "keyvalue", "text"):
+        raise place.bad(("reads",), f"{reads!r} is none of json, keyvalue and text")
+    if (reads == "text") != ("forms" in table):
+        raise place.bad(("reads",), 'reads = "text" and forms go together')
     build = _build(place, name, table)
     holds, why = _recognition(place, table)
     inside = _inside(place, table.get("inside"))
@@ -81,9 +97,27 @@ def parser_of(table: Mapping[str, Any], place: Place) -> Parser:
     made = Parser(name=name, version=f"{name}/{version}", about=about)
     if reads == "json":
         return made._replace(record=build, recognise=_recognise_record(holds, why))
+    lines = record_of if reads == "keyvalue" else _lines(place, name, table)
     return made._replace(
-        text=_of_text(build), reads_records=False, recognise=_recognise_text(holds, why)
+        text=lambda text, given: build(lines(text), given), reads_records=False,
+        recognise=_recognise_text(lines, holds, why),
     )
+
+
+Lines: TypeAlias = Callable[[str], Record]
+
+
+def _lines(place: Place, name: str, table: Mapping[str, Any]) -> Lines:
+    """The record of a line that has one of the mapping's forms."""
+    read = read_of(forms_of(place, table), ("forms",), table["forms"])
+
+    def record(text: str) -> Record:
+        found = read(text.rstrip("\r\n"))
+        if found is None:
+            raise NotUnderstood(WRONG, f"it has none of the forms of {name}")
+        return found
+
+    return record
 
 
 def _inside(place: Place, said: Any) -> Get | None:
@@ -144,21 +178,17 @@ def _recognise_record(holds: Holds | None, why: str) -> Callable[[Any, Given], s
     return lambda record, given: why if holds(record, record) else ""
 
 
-def _recognise_text(holds: Holds | None, why: str) -> Callable[[Any, Given], str]:
+def _recognise_text(lines: Lines, holds: Holds | None, why: str) -> Callable[[Any, Given], str]:
     def recognise(text: Any, given: Given) -> str:
-        if holds is None or "=" not in text:
+        if holds is None or (lines is record_of and "=" not in text):
             return ""
         try:
-            record = record_of(text)
+            record = lines(text)
         except NotUnderstood:
             return ""
         return why if holds(record, record) else ""
 
     return recognise
-
-
-def _of_text(build: Build) -> Callable[[str, Given], Understood]:
-    return lambda text, given: build(record_of(text), given)
 
 
 def _build(place: Place, name: str, table: Mapping[str, Any]) -> Build:
@@ -180,11 +210,15 @@ def _build(place: Place, name: str, table: Mapping[str, Any]) -> Build:
     if plain is None and not made:
         missing = "action" if "action" not in base else "actor"
         raise place.bad((missing,), f"a mapping says the {missing}", f"Add [{missing}].")
-    opened = _opened(place, table.get("texts", []))
+    forms = forms_of(place, table)
+    opened: list[Opens] = [one for one in (
+        present_of(forms), texts_of(place, table.get("texts", [])),
+        parts_of(forms, table.get("parts", {})),
+    ) if one is not None]
 
     def build(record: Record, given: Given) -> Understood:
-        if opened:
-            record = with_texts(record, opened)
+        for opens in opened:
+            record = opens(record)
         for holds, case in made:
             if holds(record, record):
                 return case(record, given)
@@ -203,35 +237,6 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(before, dict)
         whole[key] = {**before, **value} if both and before is not None else value
     return whole
-
-
-def _opened(place: Place, said: Any) -> list[tuple[str, ...]]:
-    """The paths of texts that are read as JSON objects: names, no positions."""
-    if not isinstance(said, list) or not all(isinstance(one, str) and one for one in said):
-        raise place.bad(("texts",), "texts is a list of paths")
-    return [tuple(one.split(".")) for one in said]
-
-
-def with_texts(record: Record, paths: list[tuple[str, ...]]) -> Record:
-    """A copy in which the texts at `paths` are objects, where they are JSON."""
-    for path in paths:
-        part: Any = record
-        for name in path[:-1]:
-            part = part.get(name) if isinstance(part, dict) else None
-        text = part.get(path[-1]) if isinstance(part, dict) else None
-        if not isinstance(text, str) or text[:1] not in ("{", "["):
-            continue
-        try:
-            value: Any = _decode(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            continue
-        record = dict(record)
-        here = record
-        for name in path[:-1]:
-            here[name] = dict(here[name])
-            here = here[name]
-        here[path[-1]] = value
-    return record
 
 
 class _Plan(NamedTuple):

@@ -20,7 +20,7 @@ from indelible.ingest.parsers.guess_names import Path, joined
 from indelible.ingest.parsers.guess_people import Group
 from indelible.ingest.parsers.guess_time import Moment, read_epoch
 from indelible.ingest.parsers.keyvalue import LEAST, record_of
-from indelible.ingest.parsers.mapping import with_texts
+from indelible.ingest.parsers.mapping_forms import with_texts
 from indelible.ingest.parsers.mapping_paths import BadPath, compiled
 from indelible.ingest.parsers.mapping_values import as_text
 from indelible.ingest.parsers.pick import part

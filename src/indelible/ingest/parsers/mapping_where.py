@@ -33,7 +33,7 @@ def origin_of(place: Place, said: Any) -> Callable[[Any, Given], Origin | UnsetT
     def find(record: Any, given: Given) -> Origin | UnsetType:
         found: dict[str, str] = {}
         where = _address(address, record)
-        if chain is not None and where:
+        if chain is not None and where and given.proxies:
             where = forwarded(where, chain(record, record), given.proxies)
         if where:
             found["ip"] = where
@@ -59,7 +59,8 @@ def _address(get: Get | None, record: Any) -> str:
 def forwarded(peer: str, chain: Any, proxies: tuple[Network, ...]) -> str:
     """The address behind `peer`: the last of the chain that is no known proxy, when `peer` is one.
 
-    `chain` is a text with commas, as in X-Forwarded-For, or a list; the nearest stands last.
+    `chain` is a text with commas, as in X-Forwarded-For, or a list; the nearest stands last. A
+    proxy that names nobody is nobody's address: ''.
     """
     names = chain.split(",") if isinstance(chain, str) else chain if isinstance(chain, list) else []
     found = peer
@@ -70,7 +71,7 @@ def forwarded(peer: str, chain: Any, proxies: tuple[Network, ...]) -> str:
         if not address:
             break
         found = address
-    return found
+    return "" if found is peer and _within(peer, proxies) else found
 
 
 def _within(address: str, networks: tuple[Network, ...]) -> bool:

@@ -33,6 +33,12 @@ FORMATS: Final = MappingProxyType(
         "slack": "mappings/slack.toml",
         "auth0": "mappings/auth0.toml",
         "onepassword": "mappings/onepassword.toml",
+        "duo": "mappings/duo.toml",
+        "cloudflare": "mappings/cloudflare.toml",
+        "teleport": "mappings/teleport.toml",
+        "mongodb": "mappings/mongodb.toml",
+        "mongodb_atlas": "mappings/mongodb_atlas.toml",
+        "access_json": "mappings/access_json.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
         "linux_auth": "linux_auth",
@@ -41,11 +47,14 @@ FORMATS: Final = MappingProxyType(
         "postgresql": "postgresql",
         "cef": "cef",
         "leef": "leef",
+        "access_log": "mappings/access_log.toml",
         # envelopes: what is in them is read by the parser that recognises it
         "journald": "journald",
         "beats": "beats",
         "syslog": "syslog_line",
         # what anything may be: last
+        "ocsf": "mappings/ocsf.toml",
+        "cloudevents": "mappings/cloudevents.toml",
         "ecs": "mappings/ecs.toml",
         "json": "generic_json",
         "keyvalue": "keyvalue",
