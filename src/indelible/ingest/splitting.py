@@ -41,6 +41,10 @@ _RECORDS = re.compile(
 """A document that holds a list, and perhaps what its vendor writes before it: CloudTrail's, Azure
 Monitor's, Graph's, Google's."""
 _AFTER = re.compile(rf"(?:[ \t\r\n]*,[ \t\r\n]*{_BESIDE})*[ \t\r\n]*\}}", re.DOTALL)
+_HEAD = re.compile(rf"\{{[ \t\r\n]*{_TEXT}[ \t\r\n]*:", re.DOTALL)
+"""How an element begins: with the name of its first member."""
+_CUT: Final = len("\\uFFFF")
+"""What is broken so near the end of what was read of a file may be whole in the file."""
 _ARRAY = re.compile(r"[ \t\r\n]*\[")
 _SPREAD = re.compile(r"[ \t\r\n]*\{[ \t\r]*\n")
 
@@ -70,12 +74,33 @@ def messages(file: BinaryIO, name: str, parser: str) -> Iterator[Message]:
     source = _again(head, chunks)
     if is_event_log(head):
         return _event_log(source, name)
-    if _RECORDS.match(start) or _ARRAY.match(start) or _SPREAD.match(start):
+    if _is_document(start):
         return _Elements(source).messages()
     first = head.split(b"\n", 1)[0].strip(b" \t\r")
     joins = parser == AUTO.name or parser in FORMATS
     join = join_of(parser, first, Given(now_us=0)) if joins else None
     return _from_lines(source) if join is None else _joined(source, Joiner(join))
+
+
+def _is_document(start: str) -> bool:
+    """Whether a file that begins so is JSON documents rather than lines.
+
+    Many logs write `[` first (a time, a level): only objects behind it make it a list. An object
+    that spreads over lines is one if it can be read, or the beginning is too short to tell: a line
+    that is nothing but `{` may stand in any log.
+    """
+    if _RECORDS.match(start):
+        return True
+    found = _ARRAY.match(start)
+    if found is not None:
+        return start[found.end() :].lstrip(_WHITE)[:1] in ("{", "]", "")
+    if not _SPREAD.match(start):
+        return False
+    try:
+        end_of(start, start.index("{"))
+    except JSONDecodeError as error:
+        return len(start) - error.pos < _CUT or error.msg.startswith("Unterminated string")
+    return True
 
 
 def _event_log(chunks: Iterator[bytes], name: str) -> Iterator[Message]:
@@ -171,9 +196,15 @@ class _Elements:
         self._text = ""  # latin-1: one character a byte, and JSON's structure is ASCII
         self._at = 0
         self._digest = hashlib.sha256()
+        self._left = limits.JSON_VAIN_BYTES
+        self._head = ""
 
     def messages(self) -> Iterator[Message]:
-        """Every element in order; a break in the text ends them with one refusal."""
+        """Every element in order.
+
+        One that is broken is refused, and reading goes on with the next that begins as the others
+        do, for as long as not much more is read in vain than to some purpose.
+        """
         number, inside, opened = 0, False, 0
         while self._peek():
             found = None if inside else self._opening()
@@ -191,9 +222,14 @@ class _Elements:
             number += 1
             end, why = self._element()
             if why:
-                kept = f"the document cannot be read from element {number} on: {why}"
-                yield Message(number, b"", "", "bad_json", kept)
-                return
+                goes_on = self._resume(inside)
+                rest = "" if goes_on else ", and nothing behind it was read"
+                yield Message(
+                    number, b"", "", "bad_json", f"element {number} cannot be read: {why}{rest}"
+                )
+                if not goes_on:
+                    return
+                continue
             raw = self._text[self._at : end].encode("latin-1")
             self._take(end)
             if len(raw) > LINE_BYTES:
@@ -209,6 +245,20 @@ class _Elements:
         found = _RECORDS.match(self._text, self._at) or _ARRAY.match(self._text, self._at)
         return found.end() if found else None
 
+    def _resume(self, inside: bool) -> bool:
+        """Pass over a broken element to the next; False where there is none that can be told."""
+        head = _HEAD.match(self._text, self._at)
+        begin = self._head or (head[0] if head else "")
+        if not begin or self._left <= 0:
+            return False
+        following = re.compile(rf"{'[,]' if inside else chr(10)}[ \t\r\n]*(?={re.escape(begin)})")
+        self._take(self._at + 1)
+        while (found := following.search(self._text, self._at)) is None:
+            if not self._more():
+                return False
+        self._take(found.end())
+        return True
+
     def _close(self) -> None:
         """Pass over what ends a document after its list: a brace, and members before it."""
         if not self._peek() or self._text[self._at] not in ",}":
@@ -223,13 +273,14 @@ class _Elements:
         while True:
             try:
                 end = end_of(self._text, self._at)
+                if not self._head and (head := _HEAD.match(self._text, self._at)):
+                    self._head = head[0]
                 if end < len(self._text) or not self._more():
                     return end, ""
                 continue
             except JSONDecodeError as error:
                 why = error.msg
-            except (RecursionError, ValueError):
-                return 0, f"it nests deeper than {limits.JSON_DEPTH}"
+                self._left -= error.pos - self._at + (error.pos >> 2)
             if len(self._text) - self._at > ELEMENT_BYTES:
                 return 0, f"more than {ELEMENT_BYTES} bytes in one element, or {why}"
             if not self._doubled():
@@ -253,6 +304,7 @@ class _Elements:
         """Go on to `end`; the id of what follows depends on every byte passed."""
         if end > self._at:
             self._digest.update(self._text[self._at : end].encode("latin-1"))
+            self._left = min(self._left + end - self._at, limits.JSON_VAIN_BYTES)
             self._at = end
 
     def _doubled(self) -> bool:

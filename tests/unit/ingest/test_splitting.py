@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import time
 
 import pytest
 
@@ -81,3 +82,60 @@ def test_a_binary_event_log_needs_its_library_and_says_which() -> None:
 def test_a_document_that_ends_where_its_list_begins_is_told(text: bytes) -> None:
     [one] = split(text)
     assert (one.code, one.line) == ("bad_json", 1)
+
+
+@pytest.mark.parametrize("line", [
+    b"[Sat Nov 28 08:00:00 2026] [auth_basic:error] [client 192.0.2.7:1] AH01617: user root",
+    b"[2026-11-28 08:00:00] prod.INFO user ann deleted bob",
+    b"[1, 2] and more",
+])
+def test_a_log_whose_lines_begin_with_a_bracket_is_lines(line: bytes) -> None:
+    assert [one.raw for one in split((line + b"\n") * 1_000)] == [line] * 1_000
+
+
+@pytest.mark.parametrize("first", [b"{", b"{ ", b"{\n\"a\": \"b"])
+def test_a_first_line_that_is_a_brace_makes_no_document_of_a_log(first: bytes) -> None:
+    found = split(first + b"\n" + b"May 11 22:14:15 web1 su: (to root) ann\n" * 1_000)
+    assert len([one for one in found if one.raw.startswith(b"May")]) == 1_000
+
+
+def record(number: int) -> str:
+    return json.dumps({"eventID": str(number), "of": [{"a": 1}, {"a": 2}]})
+
+
+@pytest.mark.parametrize("indent", [False, True])
+@pytest.mark.parametrize("broken", [[0], [3], [3, 4], [99], [0, 50, 99]])
+def test_a_broken_element_costs_no_other(broken: list[int], indent: bool) -> None:
+    parts = [record(number) for number in range(100)]
+    for number in broken:
+        parts[number] = parts[number].replace(', "of"', ', "x":} "of"')
+    between = ",\n  " if indent else ","
+    found = split(('{"Records":[' + between.join(parts) + "]}").encode())
+    good = [one for one in found if not one.code]
+    assert [json.loads(one.raw)["eventID"] for one in good] == [
+        str(number) for number in range(100) if number not in broken
+    ]
+    assert len({one.id for one in good}) == len(good)
+    assert [one.line for one in found if one.code] == [number + 1 for number in broken]
+
+
+def test_objects_over_several_lines_go_on_behind_a_broken_one() -> None:
+    text = json.dumps({"a": 1}, indent=2)
+    found = split("\n".join([text, '{\n  "a": }', text]).encode())
+    assert [bool(one.code) for one in found] == [False, True, False]
+
+
+def test_an_element_that_nests_deep_is_passed_over_as_one() -> None:
+    deep = '{"eventID":' + "[" * 3_000 + "]" * 3_000 + "}"
+    found = split(f'{{"Records":[{record(1)},{deep},{record(2)}]}}'.encode())
+    assert [len(one.raw) > 1_000 for one in found] == [False, True, False]
+
+
+@pytest.mark.parametrize("piece", [
+    '{"eventID":[', '{"eventID"x,', '{"eventID":"', "{", '{"eventID":1}x', "[" * 2_000 + "x",
+])
+def test_a_broken_document_takes_time_in_proportion_to_its_size(piece: str) -> None:
+    began = time.process_time()
+    found = split(("[" + record(1) + "," + (piece + ",") * (4_000_000 // len(piece))).encode())
+    assert time.process_time() - began < 20
+    assert found[-1].code == "bad_json"

@@ -65,7 +65,8 @@ stands first; before all of them the mappings that users added."""
 
 OF_SERVICES: Final = frozenset((
     "cloudtrail", "entra", "azure_activity", "gcp_audit", "m365", "google_workspace", "kubernetes",
-    "okta", "github", "github_webhook", "slack", "auth0", "onepassword", "journald", "beats",
+    "okta", "github", "github_webhook", "slack", "auth0", "onepassword", "duo", "cloudflare",
+    "mongodb_atlas", "journald", "beats",
 ))
 """Formats that no program of a host writes into its log: records of services, and envelopes that
 claim more than a line of syslog can. There any local user may write what looks like them, so
