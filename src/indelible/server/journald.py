@@ -25,6 +25,7 @@ from indelible.base.errors import Busy, DiskFull, Forbidden, IndelibleError, Una
 from indelible.base.limits import (
     COLLECT_AGAIN_SECONDS,
     COLLECT_IDLE_SECONDS,
+    HEADER_CHARS,
     JOURNALD_BATCH_BYTES,
     JOURNALD_BUSY_SECONDS,
     JOURNALD_UPLOADS,
@@ -171,7 +172,7 @@ def source_of(call: Call) -> SourceSettings:
     found = next((one for name in names if (one := senders.of("", name))), None)
     if found is None:
         raise Forbidden(
-            f"no source takes a journal from the certificate {names[0]!r}",
+            f"no source takes a journal from the certificate of {', '.join(names)[:HEADER_CHARS]}",
             code="unknown_certificate",
             remedy="`indelible source add NAME --protocol journald --certificate-name CN`.",
         )
@@ -202,7 +203,7 @@ async def patiently(call: Call, ask: Callable[[], Awaitable[T]]) -> T:
 async def post(call: Call) -> Response:
     """Store what is uploaded, to its end."""
     try:
-        source_of(call)
+        settings = source_of(call)
     except (Forbidden, Unauthenticated) as error:
         if call.known is not None or certificate_names(call.request.scope):
             await report_refusal(
@@ -210,6 +211,8 @@ async def post(call: Call) -> Response:
             )
         raise
     if call.header("content-encoding").strip().lower() not in ("", "identity"):
+        call.context.metrics.rejected += 1
+        await call.rooms.submit(replace(submission(call, settings), rejected=1))
         raise UnsupportedEncoding(
             "an upload is read as it comes, and taken unpacked only",
             remedy="Leave ForceCompression= out of journal-upload.conf.",

@@ -214,12 +214,14 @@ class Stream:
         self._parts.append(whole)
         if not _NAME.fullmatch(name):
             return  # the journal knows no such field; it stays in the entry's bytes
-        text = value.decode("utf-8", "replace")
-        before = self._record.setdefault(name.decode(), text)
-        if isinstance(before, list):
+        key, text = name.decode(), value.decode("utf-8", "replace")
+        before = self._record.get(key)
+        if before is None:
+            self._record[key] = text
+        elif isinstance(before, list):
             before.append(text)
-        elif before is not text:
-            self._record[name.decode()] = [before, text]
+        else:
+            self._record[key] = [before, text]
 
     def _refuse(self, field: str, code: str, reason: str) -> None:
         """The entry is not kept; the first reason stands."""
