@@ -177,7 +177,8 @@ def test_a_cursor_that_cannot_be_an_id_is_none(cursor: bytes) -> None:
     "text",
     [
         b"A=", b"A=\n", b"A\n", b"\n", b"x", b"A=x\n\n", field("A", b"\n"),
-        b"A\n\0\0\0\0\0\0\0\0\n", b"A\n" + struct.pack("<Q", 1 << 20), b"no field\n", b"no field\n\n", entry(("A", b"\n")),
+        b"A\n\0\0\0\0\0\0\0\0\n", b"A\n" + struct.pack("<Q", 1 << 20), b"no field\n",
+        b"no field\n\n", entry(("A", b"\n")),
     ],
     ids=repr,
 )
