@@ -193,7 +193,7 @@ def test_a_token_in_the_address_is_taken_for_what_it_is(uploaded: Uploaded) -> N
 
 @pytest.mark.parametrize("who", ["server", "upload"])
 def test_kill_9_loses_nothing_and_repeats_nothing(uploaded: Uploaded, who: str) -> None:
-    count = 12_000
+    count = 40_000
     uploaded.source("--certificate-name", NAME)
     uploaded.log(*(logged(number + 1, failed(number)) for number in range(count)))
     server = TlsServer(uploaded)
