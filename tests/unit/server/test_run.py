@@ -403,6 +403,16 @@ def test_a_client_certificate_is_demanded_when_an_authority_is_set(tmp_path, cer
     house.close()
 
 
+def test_listeners_of_other_protocols_demand_certificates_all_the_same(tmp_path, certificates):
+    house = House(tmp_path)
+    settings = house.settings(
+        tls_cert=certificates["server"][0], tls_key=certificates["server"][1],
+        tls_client_ca=certificates["ca"][0], tls_client_optional=True,
+    )
+    assert run.tls_context(settings).verify_mode is ssl.CERT_REQUIRED
+    house.close()
+
+
 def test_a_client_certificate_may_be_left_out_where_that_is_set_but_not_be_wrong(
     tmp_path, certificates
 ):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from indelible.base.limits import (
@@ -21,6 +22,7 @@ from indelible.base.limits import (
     JOURNALD_FIELDS,
     JOURNALD_VALUE_BYTES,
     NAME_CHARS,
+    REMEMBERED,
 )
 from indelible.ingest.parsed import Rejected
 from indelible.ingest.parsers.contract import Given
@@ -30,6 +32,12 @@ MEDIA_TYPE: Final = "application/vnd.fdo.journal"
 _NAME: Final = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}")
 _NAME_MOST: Final = 64
 _LENGTH_BYTES: Final = 8
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _name_of(name: bytes) -> str:
+    """The name of a field, '' for what cannot be one."""
+    return name.decode() if _NAME.fullmatch(name) else ""
 
 
 class Entry(NamedTuple):
@@ -212,9 +220,9 @@ class Stream:
             self._refuse("", "too_many_fields", reason)
             return
         self._parts.append(whole)
-        if not _NAME.fullmatch(name):
+        key, text = _name_of(name), value.decode("utf-8", "replace")
+        if not key:
             return  # the journal knows no such field; it stays in the entry's bytes
-        key, text = name.decode(), value.decode("utf-8", "replace")
         before = self._record.get(key)
         if before is None:
             self._record[key] = text
