@@ -70,6 +70,8 @@ NUMBERS_BESIDE_THE_CODE: dict[str, tuple[str, ...]] = {
         "proof/strict.py MAX_NAME_BYTES", "proof/tile.py TILE_WIDTH", "proof/tile.py TILE_HEIGHT",
         "proof/tile.py MAX_LEVEL", "proof/tile.py MAX_INDEX", "proof/tile.py MAX_ENTRY_BYTES",
         "ingest/protocols/datagrams.py _DATAGRAM_BYTES",
+        "ingest/protocols/journal_export.py _LENGTH_BYTES",
+        "ingest/protocols/journal_export.py _NAME_MOST",
         "ingest/protocols/relp.py _HEADER_MOST", "store/source_rows.py NONCE_BYTES",
         "store/column_file.py _BLOOM_NDV_MAX", "store/pieces.py PIECE_BYTES",
         "store/pieces.py TAG_BYTES", "store/pieces.py HEADER_BYTES_MAX", "store/records.py TAG",

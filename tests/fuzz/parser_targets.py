@@ -18,6 +18,7 @@ import msgspec
 
 from fuzz.capture_target import STREAMS as CHANGES
 from fuzz.capture_target import capture
+from fuzz.journal_target import UPLOADS, journal_export
 from fuzz.s3_target import DIGESTS, NOTICES, digest, told
 from fuzz.targets import Target
 from indelible.base.errors import BadRequest, InvalidEvent, TooLarge
@@ -230,6 +231,7 @@ PARSER_TARGETS: tuple[Target, ...] = (
     ),
     Target("hec_events", lambda: (_HEC,), partial(_request, lambda b: hec.take_events(b, NOW, {}))),
     Target("hec_lines", lambda: (_HEC,), partial(_request, lambda b: hec.take_lines(b, NOW, {}))),
+    Target("journal_export", lambda: UPLOADS, journal_export),
     Target("pgoutput_stream", lambda: CHANGES, capture),
     Target("s3_notice", lambda: NOTICES, told),
     Target("cloudtrail_digest", lambda: DIGESTS, digest),

@@ -30,7 +30,7 @@ from indelible.event.evaluate import matches
 from indelible.event.model import Via, read_body
 from indelible.event.predicate import EVERYTHING, Predicate
 from indelible.ingest.protocols.hub import Configured
-from indelible.ingest.sources import SourceSettings
+from indelible.ingest.sources import Senders, SourceSettings
 from indelible.ingest.submission import Submission, SubmitResult
 from indelible.ledger.cosign import WitnessError, cosigner_key
 from indelible.ledger.incoming import Own
@@ -130,6 +130,10 @@ class LiveRooms:
     def configured(self, source: str, tenant: str) -> Configured | None:
         """See `Rooms.configured`."""
         return self._core.sourcing.configured(source, tenant)
+
+    def senders(self, protocol: str) -> Senders:
+        """See `Rooms.senders`."""
+        return self._core.sourcing.senders(protocol)
 
     async def put_source(self, settings: SourceSettings, secret: bytes | None) -> None:
         """See `Rooms.put_source`."""

@@ -16,7 +16,7 @@ from indelible.base.limits import SORTED_EVENTS, SOURCES
 from indelible.ingest.completeness.tally import Tally
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.protocols.hub import Configured
-from indelible.ingest.sources import SourceSettings
+from indelible.ingest.sources import Senders, SourceSettings
 from indelible.ingest.submission import Submission
 from indelible.ledger.incoming import Source, Written
 from indelible.store.meta import Meta
@@ -87,6 +87,7 @@ class Sourcing:
             f"the settings of source {name!r} were not written by this ledger; it is disabled"
             for name, _ in meta.of_sources.strange
         )
+        self._senders: dict[str, Senders] = {}
         self._tallies = dict(_counts(meta))
         self._changed: set[int] = set()
         self.figures: dict[tuple[str, str], dict[str, str]] = {}  # as the collector says them
@@ -103,6 +104,14 @@ class Sourcing:
         """Every configured source by name."""
         return [self._configured[key] for key in sorted(self._configured)]
 
+    def senders(self, protocol: str) -> Senders:
+        """Which source a sender of `protocol` is."""
+        found = self._senders.get(protocol)
+        if found is None:
+            found = Senders(protocol, [one.settings for one in self.all()])
+            self._senders[protocol] = found
+        return found
+
     def put(self, settings: SourceSettings, secret: bytes | None = None) -> None:
         """Keep settings durably and tell who listens; the secret stays unless one is given."""
         key = (settings.id, settings.tenant)
@@ -117,6 +126,7 @@ class Sourcing:
         )
         self._meta.of_sources.put_settings([row])
         self._configured[key] = Configured(settings=settings, secret=secret)
+        self._senders.clear()
         self.on_change()
 
     # --- positions

@@ -233,6 +233,13 @@ WEBHOOK_SECONDS: Final = 300  # a signed time may lie so far off, as the vendors
 WEBHOOK_SECRETS: Final = 4  # of one source: the new one and those that it takes the place of
 WEBHOOK_SIGNATURES: Final = 16  # in one header: one for each secret that a vendor rotates
 WEBHOOK_BODIES: Final = 65_536  # whose signatures are remembered, to tell a body sent again
+JOURNALD_ENTRY_BYTES: Final = BODY_BYTES  # of one entry; a stored event takes no more
+JOURNALD_FIELDS: Final = 1_024  # of one entry, as the journal bounds it
+JOURNALD_VALUE_BYTES: Final = 1 << 30  # announced; beyond what a journal holds it is no length
+JOURNALD_BATCH_BYTES: Final = 262_144  # of one upload, made durable together; then it is read on
+JOURNALD_WAIT_SECONDS: Final = 0.2  # after which what came is made durable, however little
+JOURNALD_UPLOADS: Final = 256  # at once; each holds a batch and an entry that is not whole
+JOURNALD_BUSY_SECONDS: Final = 60  # an upload waits; its sender's watchdog ends it after 180
 
 # --- audit policy
 AUDIT_RULES: Final = 256  # of one audit policy: people must be able to read it

@@ -260,6 +260,8 @@ def _complete(values: dict[str, object], path: Path, env: Mapping[str, str]) -> 
             raise _bad(name, f"{name} needs tls_cert and tls_key")
     if "tls_client_ca" in values and "tls_cert" not in values:
         raise _bad("tls_client_ca", "client certificates need tls_cert and tls_key")
+    if values.get("tls_client_optional") and "tls_client_ca" not in values:
+        raise _bad("tls_client_optional", "tls_client_optional needs tls_client_ca")
     return msgspec.convert(values, Settings, dec_hook=_keep)
 
 

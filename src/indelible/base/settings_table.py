@@ -85,6 +85,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "off: a bearer token is enough",
         ),
     ] = None
+    tls_client_optional: Annotated[
+        bool,
+        About(
+            "let clients of `port` in without a certificate, too",
+            "off: with `tls_client_ca` a connection without one is refused; a token is needed "
+            "either way, unless a source names the certificate",
+        ),
+    ] = False
     insecure_plaintext: Annotated[
         bool,
         About(

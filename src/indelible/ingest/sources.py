@@ -57,6 +57,9 @@ PROTOCOLS: Final = MappingProxyType(
         "kubernetes": Protocol(
             "the audit webhook of kube-apiserver, POST /v1/kubernetes/audit", "token"
         ),
+        "journald": Protocol(
+            "systemd-journal-upload, POST /upload", "token", ("certificates",)
+        ),
         "file": Protocol(
             "files that are followed, also through rotation", "none", files.OPTIONS, ("path",)
         ),
@@ -130,6 +133,11 @@ def checked(asked: SourceSettings) -> SourceSettings:
     for name in protocol.needs:
         if name not in given:
             raise BadRequest(f"{asked.protocol} needs the option {name!r}", field=name)
+    if asked.protocol == "journald" and asked.parser not in ("auto", "journald"):
+        raise BadRequest(
+            "entries of the journal are read by the parser journald, and what is in them by the "
+            "one that recognises it", field="parser", remedy="Leave --parser out.",
+        )
     if asked.protocol == "webhook":
         webhook.check_options(asked.options)
     if asked.protocol == "file":

@@ -7,7 +7,8 @@ is read over, within HEAD_BYTES. It keeps an answer that nobody takes for ever; 
 application may join them (`HeadWithBody`): it finds `hold` in the scope as HOLD.
 
 What a client certificate says of its holder stands in the scope as the TLS extension of ASGI gives
-it: `extensions.tls.client_cert_name`, an RFC 4514 name.
+it: `extensions.tls.client_cert_name`, an RFC 4514 name; beside it, in `client_cert_names`, the
+names by which sources know their senders.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from indelible.base.limits import (
     UNREAD_BYTES,
     UNREAD_SECONDS,
 )
+from indelible.ingest.protocols.connections import certificate_names
 from indelible.server.errors import HeadTooLarge, error_body
 
 HOLD = "connection.hold"
@@ -103,7 +105,8 @@ class Connection(HttpToolsProtocol):
         certificate = secured.getpeercert(True) if secured is not None else None
         if certificate:
             name = load_der_x509_certificate(certificate).subject.rfc4514_string()
-            self._tls = {"tls": {"client_cert_name": name}}
+            names = certificate_names(secured)
+            self._tls = {"tls": {"client_cert_name": name, "client_cert_names": names}}
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what comes in pieces and is neither head nor body yet is counted."""

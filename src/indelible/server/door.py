@@ -51,6 +51,8 @@ async def admit(context: Context, route: Route, scope: Scope, peer: str) -> Prin
     if published and not header_of(scope, b"authorization"):
         context.published.take()
         return None
+    if route.access is Access.CERTIFICATE and not header_of(scope, b"authorization"):
+        return None
     principal = await _identify(context, route, scope, peer)
     decision = decide(principal, route.permission)
     if not decision.allowed:

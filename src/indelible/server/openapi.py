@@ -85,6 +85,8 @@ def _operation(route: Route, of: dict[type, Schema]) -> Schema:
         else "Open to whoever signs with the source's secret."
         if route.access is Access.SIGNED
         else f"Permission `{route.permission.value}`: {', '.join(able)}."
+        + (" Or a client certificate that a source names."
+           if route.access is Access.CERTIFICATE else "")
         + (" Open to everybody when `publish` is on." if route.access is Access.PUBLISHED else ""),
         "parameters": [
             *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

@@ -15,7 +15,7 @@ import msgspec
 
 from indelible.event.predicate import Predicate
 from indelible.ingest.protocols.hub import Configured
-from indelible.ingest.sources import SourceSettings
+from indelible.ingest.sources import Senders, SourceSettings
 from indelible.ingest.submission import Submission, SubmitResult
 from indelible.store.meta import Meta
 
@@ -233,6 +233,9 @@ class Rooms(Protocol):
 
     def configured(self, source: str, tenant: str) -> Configured | None:
         """What an administrator configured of a source, with its secret; None for nothing."""
+
+    def senders(self, protocol: str) -> Senders:
+        """Which source a sender of `protocol` is, as configured now."""
 
     async def put_source(self, settings: SourceSettings, secret: bytes | None) -> None:
         """Register a source or change it, durably; None leaves its secret as it is."""

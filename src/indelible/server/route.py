@@ -26,6 +26,7 @@ class Access(Enum):
     TOKEN = "token"  # a token whose role has the permission
     OPEN = "open"  # everybody: health checks
     PUBLISHED = "published"  # everybody when the setting `publish` is on, otherwise as TOKEN
+    CERTIFICATE = "certificate"  # as TOKEN; without one, the handler looks at the certificate
     SIGNED = "signed"  # whoever signs with a source's secret: the handler checks it
 
 

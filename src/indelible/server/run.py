@@ -75,9 +75,10 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
+def tls_context(settings: Settings, optional: bool = False) -> ssl.SSLContext | None:
     """TLS 1.3 with the server's certificate, and the clients' where an authority is set.
 
+    `optional` lets clients without a certificate in; a wrong one is refused all the same.
     Raises SettingsError when a file cannot be read as what it should be.
     """
     if settings.tls_cert is None:
@@ -99,7 +100,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
                 f"tls_client_ca cannot be used: {error}", field="tls_client_ca",
                 remedy="Give a PEM file with the certificates of the authorities.",
             ) from error
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
     return context
 
 
@@ -133,7 +134,7 @@ class _Server(uvicorn.Server):
 
 def make_server(app: Application, settings: Settings) -> _Server:
     """The uvicorn server for `app`; requests run in the running loop."""
-    context = tls_context(settings)
+    context = tls_context(settings, settings.tls_client_optional)
     return _Server(
         uvicorn.Config(
             app,

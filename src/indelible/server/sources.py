@@ -86,7 +86,7 @@ async def add(call: Call) -> Response:
     await call.rooms.put_source(settings, secret or None)
     call.context.tokens.reload()
     token = ""
-    if before is None and protocol.by == "token" and asked.token:
+    if before is None and protocol.by == "token" and asked.token and not settings.certificates:
         token = await _token(call, settings)
     answer = SourceAnswer(settings=settings, now=_view(call, settings.id, settings.tenant),
                           token=token)
@@ -95,7 +95,8 @@ async def add(call: Call) -> Response:
 
 def _check_senders(call: Call, settings: SourceSettings) -> None:
     """Raise BadRequest when another source of the protocol has one of these senders already."""
-    if PROTOCOLS[settings.protocol].by != "peer" or settings.disabled:
+    takes = PROTOCOLS[settings.protocol].takes
+    if "certificates" not in takes or settings.disabled:
         return
     for view in call.rooms.sources():
         other = call.rooms.configured(view.id, view.tenant)
@@ -104,7 +105,9 @@ def _check_senders(call: Call, settings: SourceSettings) -> None:
         theirs = other.settings
         if theirs.disabled or (theirs.id, theirs.tenant) == (settings.id, settings.tenant):
             continue
-        both = [str(one) for one in settings.networks if one in theirs.networks]
+        both = []
+        if "peers" in takes:
+            both = [str(one) for one in settings.networks if one in theirs.networks]
         both += [one for one in settings.certificates if one in theirs.certificates]
         if both:
             raise BadRequest(

@@ -74,6 +74,7 @@ def test_port_set_by_kubernetes_is_refused_with_the_way_out(tmp_path: Path) -> N
         ("host = 1", "not of type text"),
         ('tls_cert = "a.pem"', "belong together"),
         ('tls_client_ca = "a.pem"', "need tls_cert"),
+        ("tls_client_optional = true", "needs tls_client_ca"),
         ("[port]\nx = 1", "not of type integer"),
     ],
 )

@@ -24,6 +24,8 @@ NOW = 30_000_000 * MINUTE
         ("protocol", {"protocol": "smoke"}),
         ("parser", {"parser": "tea leaves", "protocol": "syslog"}),
         ("parser", {"parser": "native", "protocol": "syslog"}),
+        ("parser", {"parser": "syslog", "protocol": "journald"}),
+        ("peers", {"protocol": "journald", "peers": ("10.0.0.0/8",)}),
         ("zone", {"zone": "Mars/Olympus"}),
         ("criticality", {"criticality": "dire"}),
         ("silence", {"silence": -1}),

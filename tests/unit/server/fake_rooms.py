@@ -22,7 +22,7 @@ from indelible.event.evaluate import matches
 from indelible.event.model import read_body
 from indelible.event.predicate import Predicate
 from indelible.ingest.protocols.hub import Configured
-from indelible.ingest.sources import SourceSettings
+from indelible.ingest.sources import Senders, SourceSettings
 from indelible.ingest.submission import Submission, SubmitResult
 from indelible.server.application import Application, build_app
 from indelible.server.rooms import (
@@ -67,6 +67,9 @@ class FakeRooms:
 
     def configured(self, source: str, tenant: str) -> Configured | None:
         return self.settings.get((source, tenant))
+
+    def senders(self, protocol: str) -> Senders:
+        return Senders(protocol, [one.settings for one in self.settings.values()])
 
     async def put_source(self, settings: SourceSettings, secret: bytes | None) -> None:
         key = (settings.id, settings.tenant)

@@ -16,14 +16,20 @@ from indelible.server.route import Access
 from indelible.server.table import ROUTES
 
 FOREIGN = [route for route in ROUTES if route.manners]
-SENDING = [route for route in FOREIGN if route.access is Access.TOKEN]
+SENDING = [route for route in FOREIGN if route.access is not Access.OPEN]
 WRITING = [route for route in SENDING if route.method in ("POST", "PUT")]
 BODIES = {
     "otlp": b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}',
     "elasticsearch": b'{"index":{}}\n{"a":1}\n',
     "hec": b'{"event":"x"}',
+    "journald": b"__CURSOR=s=1\nMESSAGE=x\n\n",
     "kubernetes": b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{}]}',
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch):
+    monkeypatch.setattr("indelible.server.journald.JOURNALD_BUSY_SECONDS", 0)
 
 
 def protocol_of(route):
@@ -132,7 +138,7 @@ def test_a_request_refused_whole_counts_as_one_refusal(house, route):
     if route.path.endswith("/ack"):
         assert answer.status == 400
         return
-    assert answer.status == 400
+    assert answer.status == (415 if protocol_of(route) == "journald" else 400)
     assert [(one.events, one.rejected) for one in house.rooms.submissions] == [([], 1)]
 
 

@@ -20,6 +20,8 @@ from tests.unit.server.fake_rooms import House
 
 from indelible.base import limits
 from indelible.base.errors import SettingsError
+from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.sources import SourceSettings
 from indelible.server import connection as connections
 from indelible.server import run
 from indelible.server.patience import Patience
@@ -401,6 +403,41 @@ def test_a_client_certificate_is_demanded_when_an_authority_is_set(tmp_path, cer
     house.close()
 
 
+def test_listeners_of_other_protocols_demand_certificates_all_the_same(tmp_path, certificates):
+    house = House(tmp_path)
+    settings = house.settings(
+        tls_cert=certificates["server"][0], tls_key=certificates["server"][1],
+        tls_client_ca=certificates["ca"][0], tls_client_optional=True,
+    )
+    assert run.tls_context(settings).verify_mode is ssl.CERT_REQUIRED
+    house.close()
+
+
+def test_a_client_certificate_may_be_left_out_where_that_is_set_but_not_be_wrong(
+    tmp_path, certificates
+):
+    tls = {
+        "tls_cert": certificates["server"][0], "tls_key": certificates["server"][1],
+        "tls_client_ca": certificates["ca"][0], "tls_client_optional": True,
+    }
+    stranger = _certificate("client", ExtendedKeyUsageOID.CLIENT_AUTH, _certificate("Other", None))
+    wrong = {**certificates, "client": _write(tmp_path, "w", stranger)}
+    house = House(tmp_path, **tls)
+    settings = SourceSettings(id="web", protocol="journald", certificates=("client",))
+    house.rooms.settings[("web", "")] = Configured(settings=settings)
+    with serving(house, **tls) as (port, _):
+        assert _post(house, port, _tls(certificates, port))[0] == 200
+        assert _post(house, port, _tls(certificates, port, client=True))[0] == 200
+        with pytest.raises((ssl.SSLError, OSError, http.client.HTTPException)):
+            _post(house, port, _tls(wrong, port, client=True))
+        for client, status in ((True, 200), (False, 401)):
+            line = _tls(certificates, port, client=client)
+            line.request("POST", "/upload", b"__CURSOR=s=1\nMESSAGE=x\n\n")
+            assert line.getresponse().status == status
+            line.close()
+    told = [(one.source, one.tls) for one in house.rooms.submissions]
+    assert told == [("app", "server"), ("app", "client CN=client"), ("web", "client CN=client")]
+    house.close()
 
 
 def test_nobody_searches_on_for_a_client_that_hung_up(house):

@@ -36,6 +36,18 @@ def test_two_sources_cannot_have_the_same_senders(house):
     assert add(house, {"id": "rel", "protocol": "relp", "peers": ["10.0.0.0/8"]}).status == 201
 
 
+def test_a_source_known_by_certificates_has_no_token_and_shares_none_of_them(house):
+    one = {"id": "one", "protocol": "journald", "certificates": ["web1", "web2"]}
+    answer = add(house, one)
+    assert (answer.status, json.loads(answer.body)["token"]) == (201, "")
+    taken = add(house, {"id": "two", "protocol": "journald", "certificates": ["web2"]})
+    assert taken.status == 400
+    assert json.loads(taken.body)["error"]["field"] == "certificates"
+    other = add(house, {"id": "two", "protocol": "journald"})
+    assert json.loads(other.body)["token"].startswith("ind_")
+    assert add(house, {"id": "three", "protocol": "journald"}).status == 201
+
+
 def test_files_are_followed_only_in_folders_that_the_settings_name(house):
     asked = {"id": "auth", "protocol": "file", "options": {"path": "/etc/shadow"}}
     refused = add(house, asked)
