@@ -33,6 +33,7 @@ FORMATS: Final = MappingProxyType(
         "slack": "mappings/slack.toml",
         "auth0": "mappings/auth0.toml",
         "onepassword": "mappings/onepassword.toml",
+        "gitlab": "mappings/gitlab.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
         "linux_auth": "linux_auth",
