@@ -45,3 +45,33 @@ def test_gitlab_says_no_outcome_of_what_does_not_tell_one() -> None:
 def test_gitlab_is_not_whatever_has_an_author() -> None:
     assert taken_by(GITLAB) == "gitlab"
     assert taken_by({"author_id": 42, "created_at": "2026-03-03T09:14:07Z"}) != "gitlab"
+
+
+DATABRICKS = {
+    "timestamp": 1772529247123, "serviceName": "jobs", "actionName": "runNow",
+    "userIdentity": {"email": "ann@example.org"}, "requestParams": {"job_id": "9"},
+    "response": {"statusCode": 200},
+}
+
+
+def test_databricks_puts_who_started_a_run_behind_who_it_runs_as() -> None:
+    as_other = {"runAs": "robot@example.org", "runBy": "ann@example.org"}
+    actor = event("databricks", {**DATABRICKS, "identityMetadata": as_other})["actor"]
+    assert actor["id"] == "robot@example.org"
+    assert [one["id"] for one in actor["on_behalf_of"]] == ["ann@example.org"]
+    as_self = {"runAs": "ann@example.org", "runBy": "ann@example.org"}
+    assert "on_behalf_of" not in event("databricks", {**DATABRICKS, "identityMetadata": as_self})[
+        "actor"]
+
+
+def test_databricks_says_denied_and_failed_apart() -> None:
+    outcomes = [
+        event("databricks", {**DATABRICKS, "response": {"statusCode": code}})["outcome"]
+        for code in (200, 403, 404)
+    ]
+    assert outcomes == ["success", "denied", "failure"]
+
+
+def test_databricks_is_not_whatever_has_a_service() -> None:
+    assert taken_by(DATABRICKS) == "databricks"
+    assert taken_by({"serviceName": "jobs", "actionName": "run", "at": 1}) != "databricks"

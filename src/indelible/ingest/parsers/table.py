@@ -34,6 +34,7 @@ FORMATS: Final = MappingProxyType(
         "auth0": "mappings/auth0.toml",
         "onepassword": "mappings/onepassword.toml",
         "gitlab": "mappings/gitlab.toml",
+        "databricks": "mappings/databricks.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
         "linux_auth": "linux_auth",
