@@ -75,3 +75,33 @@ def test_databricks_says_denied_and_failed_apart() -> None:
 def test_databricks_is_not_whatever_has_a_service() -> None:
     assert taken_by(DATABRICKS) == "databricks"
     assert taken_by({"serviceName": "jobs", "actionName": "run", "at": 1}) != "databricks"
+
+
+SNOWFLAKE = {
+    "QUERY_ID": "01b2", "QUERY_TEXT": "drop table t", "QUERY_TYPE": "DROP_TABLE",
+    "USER_NAME": "ANN", "EXECUTION_STATUS": "FAIL", "ERROR_CODE": "002003",
+}
+
+
+def test_snowflake_tells_a_refusal_by_its_code() -> None:
+    assert event("snowflake", SNOWFLAKE)["outcome"] == "failure"
+    assert event("snowflake", {**SNOWFLAKE, "ERROR_CODE": "003001"})["outcome"] == "denied"
+
+
+def test_snowflake_keeps_a_query_and_its_access_apart_by_id_and_together_by_request() -> None:
+    access = event("snowflake", {
+        "QUERY_ID": "01b2", "QUERY_START_TIME": "2026-03-03T09:14:07Z", "USER_NAME": "ANN",
+        "DIRECT_OBJECTS_ACCESSED": [{"objectDomain": "Table", "objectName": "A.B.C"}],
+    })
+    query = event("snowflake", SNOWFLAKE)
+    assert access["id"] != query["id"]
+    assert access["origin"]["request_id"] == query["origin"]["request_id"] == "01b2"
+
+
+def test_snowflake_takes_no_address_from_zeros() -> None:
+    login = {
+        "EVENT_TIMESTAMP": "2026-03-03T09:14:07Z", "EVENT_TYPE": "LOGIN", "USER_NAME": "ANN",
+        "IS_SUCCESS": "NO",
+    }
+    assert "origin" not in event("snowflake", {**login, "CLIENT_IP": "0.0.0.0"})
+    assert event("snowflake", {**login, "CLIENT_IP": "203.0.113.9"})["origin"]["ip"]

@@ -35,6 +35,7 @@ FORMATS: Final = MappingProxyType(
         "onepassword": "mappings/onepassword.toml",
         "gitlab": "mappings/gitlab.toml",
         "databricks": "mappings/databricks.toml",
+        "snowflake": "mappings/snowflake.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
         "linux_auth": "linux_auth",
