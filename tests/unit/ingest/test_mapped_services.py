@@ -105,3 +105,27 @@ def test_snowflake_takes_no_address_from_zeros() -> None:
     }
     assert "origin" not in event("snowflake", {**login, "CLIENT_IP": "0.0.0.0"})
     assert event("snowflake", {**login, "CLIENT_IP": "203.0.113.9"})["origin"]["ip"]
+
+
+ZENDESK = {
+    "id": 1, "actor_id": 12, "actor_name": "Ann Lee", "source_id": 3, "source_type": "user",
+    "source_label": "Bob", "action": "update", "action_label": "Updated",
+    "created_at": "2026-03-03T09:14:07Z",
+}
+
+
+def test_zendesk_reads_a_change_out_of_the_first_line_of_its_description() -> None:
+    said = "Role changed from Agent to Administrator\nAlias changed from a to b"
+    changes = event("zendesk", {**ZENDESK, "change_description": said})["changes"]
+    assert changes == [
+        {"path": "Role", "op": "replace", "before": "Agent", "after": "Administrator"},
+    ]
+    assert "changes" not in event("zendesk", {**ZENDESK, "change_description": "Rolle geändert"})
+
+
+def test_zendesk_says_how_a_sign_in_ended_only_when_its_description_does() -> None:
+    outcomes = [
+        event("zendesk", {**ZENDESK, "action": "login", "change_description": said}).get("outcome")
+        for said in ("Successful sign-in", "Failed sign-in", "")
+    ]
+    assert outcomes == ["success", "failure", None]

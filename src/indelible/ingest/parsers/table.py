@@ -36,6 +36,7 @@ FORMATS: Final = MappingProxyType(
         "gitlab": "mappings/gitlab.toml",
         "databricks": "mappings/databricks.toml",
         "snowflake": "mappings/snowflake.toml",
+        "zendesk": "mappings/zendesk.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
         "linux_auth": "linux_auth",
