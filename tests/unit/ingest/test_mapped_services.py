@@ -129,3 +129,26 @@ def test_zendesk_says_how_a_sign_in_ended_only_when_its_description_does() -> No
         for said in ("Successful sign-in", "Failed sign-in", "")
     ]
     assert outcomes == ["success", "failure", None]
+
+
+JIRA = {
+    "id": 7, "summary": "User added to group", "category": "group management",
+    "created": "2026-03-03T09:14:07.123+0000", "objectItem": {"name": "admins", "typeName": "GROUP"},
+}
+
+
+def test_atlassian_gives_jira_records_ids_that_are_no_ids_of_the_organisation() -> None:
+    organisation = {"id": "7", "attributes": {
+        "action": "user_login", "time": "2026-03-03T09:14:07Z", "actor": {"id": "557058:abc"},
+    }}
+    assert event("atlassian", JIRA)["id"] != event("atlassian", organisation)["id"]
+
+
+def test_atlassian_takes_a_record_without_an_author_for_the_systems_own() -> None:
+    assert event("atlassian", JIRA)["actor"] == {"type": "system", "id": "jira"}
+    assert event("atlassian", {**JIRA, "authorKey": "ann"})["actor"] == {"type": "user", "id": "ann"}
+
+
+def test_atlassian_is_not_whatever_has_a_summary() -> None:
+    assert taken_by(JIRA) == "atlassian"
+    assert taken_by({"summary": "x", "category": "y", "created": 1}) != "atlassian"

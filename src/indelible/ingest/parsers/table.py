@@ -37,6 +37,7 @@ FORMATS: Final = MappingProxyType(
         "databricks": "mappings/databricks.toml",
         "snowflake": "mappings/snowflake.toml",
         "zendesk": "mappings/zendesk.toml",
+        "atlassian": "mappings/atlassian.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
         "linux_auth": "linux_auth",
