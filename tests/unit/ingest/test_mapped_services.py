@@ -152,3 +152,34 @@ def test_atlassian_takes_a_record_without_an_author_for_the_systems_own() -> Non
 def test_atlassian_is_not_whatever_has_a_summary() -> None:
     assert taken_by(JIRA) == "atlassian"
     assert taken_by({"summary": "x", "category": "y", "created": 1}) != "atlassian"
+
+
+SALESFORCE = {
+    "EVENT_TYPE": "Login", "TIMESTAMP_DERIVED": "2026-03-03T09:14:07.123Z",
+    "ORGANIZATION_ID": "00D", "USER_NAME": "ann@example.org", "LOGIN_STATUS": "LOGIN_NO_ERROR",
+}
+
+
+def test_salesforce_counts_a_sign_in_as_failed_unless_it_says_success() -> None:
+    outcomes = [
+        event("salesforce", {**SALESFORCE, "LOGIN_STATUS": status})["outcome"]
+        for status in ("LOGIN_NO_ERROR", "LOGIN_ERROR_SOMETHING_NEW", "LOGIN_ERROR_RESTRICTED_TIME")
+    ]
+    assert outcomes == ["success", "failure", "denied"]
+
+
+def test_salesforce_reads_a_streamed_payload_and_tells_its_kind_by_its_members() -> None:
+    payload = {
+        "EventIdentifier": "e-1", "EventDate": "2026-03-03T09:14:07.123Z",
+        "Username": "ann@example.org", "DelegatedUsername": "root@example.org",
+        "LoginAsCategory": "OrgAdmin", "SourceIp": "203.0.113.9",
+    }
+    streamed = {"channel": "/event/LoginAsEventStream", "data": {"schema": "x", "payload": payload}}
+    assert taken_by(streamed) == "salesforce"
+    found = event("salesforce", streamed)
+    assert found["action"] == "salesforce.user.login_as"
+    assert found["actor"]["on_behalf_of"][0]["id"] == "root@example.org"
+
+
+def test_salesforce_takes_no_address_from_words() -> None:
+    assert "origin" not in event("salesforce", {**SALESFORCE, "CLIENT_IP": "Salesforce.com IP"})

@@ -38,6 +38,7 @@ FORMATS: Final = MappingProxyType(
         "snowflake": "mappings/snowflake.toml",
         "zendesk": "mappings/zendesk.toml",
         "atlassian": "mappings/atlassian.toml",
+        "salesforce": "mappings/salesforce.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
         "linux_auth": "linux_auth",
