@@ -29,7 +29,7 @@ GITLAB = {
 }
 
 
-def test_gitlab_never_takes_a_claimed_name_for_an_impersonated_user() -> None:
+def test_gitlab_takes_the_name_that_a_failed_sign_in_claims_for_its_actor() -> None:
     failed = event("gitlab", {
         **GITLAB, "author_id": -1, "details": {"failed_login": "STANDARD", "author_name": "root"},
         "author_name": "root",
@@ -44,7 +44,8 @@ def test_gitlab_says_no_outcome_of_what_does_not_tell_one() -> None:
 
 def test_gitlab_is_not_whatever_has_an_author() -> None:
     assert taken_by(GITLAB) == "gitlab"
-    assert taken_by({"author_id": 42, "created_at": "2026-03-03T09:14:07Z"}) != "gitlab"
+    for name in ("author_id", "entity_id", "entity_type", "details", "created_at"):
+        assert taken_by({**GITLAB, name: None}) != "gitlab", name
 
 
 DATABRICKS = {
