@@ -42,6 +42,12 @@ def test_gitlab_says_no_outcome_of_what_does_not_tell_one() -> None:
     assert "outcome" not in event("gitlab", {**GITLAB, "event_type": "user_created"})
 
 
+def test_gitlab_takes_the_target_out_of_the_details_where_it_stands_nowhere_else() -> None:
+    details = {"target_type": "Ci::Variable", "target_id": 9, "target_details": "TOKEN"}
+    found = event("gitlab", {**GITLAB, "event_type": "x_created", "details": details})
+    assert found["targets"] == [{"type": "variable", "id": "9", "name": "TOKEN"}]
+
+
 def test_gitlab_is_not_whatever_has_an_author() -> None:
     assert taken_by(GITLAB) == "gitlab"
     for name in ("author_id", "entity_id", "entity_type", "details", "created_at"):
@@ -61,8 +67,8 @@ def test_databricks_puts_who_started_a_run_behind_who_it_runs_as() -> None:
     assert actor["id"] == "robot@example.org"
     assert [one["id"] for one in actor["on_behalf_of"]] == ["ann@example.org"]
     as_self = {"runAs": "ann@example.org", "runBy": "ann@example.org"}
-    assert "on_behalf_of" not in event("databricks", {**DATABRICKS, "identityMetadata": as_self})[
-        "actor"]
+    alone = event("databricks", {**DATABRICKS, "identityMetadata": as_self})["actor"]
+    assert "on_behalf_of" not in alone
 
 
 def test_databricks_says_denied_and_failed_apart() -> None:
@@ -71,6 +77,14 @@ def test_databricks_says_denied_and_failed_apart() -> None:
         for code in (200, 403, 404)
     ]
     assert outcomes == ["success", "denied", "failure"]
+
+
+def test_databricks_names_what_an_access_list_belongs_to() -> None:
+    acl = {"targetUserId": "9", "resourceId": "0303-1"}
+    found = event("databricks", {
+        **DATABRICKS, "actionName": "changeClusterAcl", "requestParams": acl})
+    assert (found["action"], found["operation"]) == ("databricks.acl.change", "grant")
+    assert found["targets"] == [{"type": "user", "id": "9"}, {"type": "cluster", "id": "0303-1"}]
 
 
 def test_databricks_is_not_whatever_has_a_service() -> None:
@@ -134,7 +148,8 @@ def test_zendesk_says_how_a_sign_in_ended_only_when_its_description_does() -> No
 
 JIRA = {
     "id": 7, "summary": "User added to group", "category": "group management",
-    "created": "2026-03-03T09:14:07.123+0000", "objectItem": {"name": "admins", "typeName": "GROUP"},
+    "created": "2026-03-03T09:14:07.123+0000",
+    "objectItem": {"name": "admins", "typeName": "GROUP"},
 }
 
 
@@ -147,7 +162,8 @@ def test_atlassian_gives_jira_records_ids_that_are_no_ids_of_the_organisation() 
 
 def test_atlassian_takes_a_record_without_an_author_for_the_systems_own() -> None:
     assert event("atlassian", JIRA)["actor"] == {"type": "system", "id": "jira"}
-    assert event("atlassian", {**JIRA, "authorKey": "ann"})["actor"] == {"type": "user", "id": "ann"}
+    by_ann = event("atlassian", {**JIRA, "authorKey": "ann"})
+    assert by_ann["actor"] == {"type": "user", "id": "ann"}
 
 
 def test_atlassian_is_not_whatever_has_a_summary() -> None:
@@ -180,6 +196,13 @@ def test_salesforce_reads_a_streamed_payload_and_tells_its_kind_by_its_members()
     found = event("salesforce", streamed)
     assert found["action"] == "salesforce.user.login_as"
     assert found["actor"]["on_behalf_of"][0]["id"] == "root@example.org"
+
+
+def test_salesforce_reads_the_time_of_files_that_write_it_without_marks() -> None:
+    bare = {**SALESFORCE, "TIMESTAMP_DERIVED": None, "TIMESTAMP": "20260303091407.123"}
+    for message in (bare, {**bare, "EVENT_TYPE": "Logout", "LOGIN_STATUS": None}):
+        assert event("salesforce", message)["time"] == "2026-03-03T09:14:07.123000Z"
+    assert event("salesforce", bare)["outcome"] == "success"
 
 
 def test_salesforce_takes_no_address_from_words() -> None:
