@@ -39,6 +39,12 @@ FORMATS: Final = MappingProxyType(
         "mongodb": "mappings/mongodb.toml",
         "mongodb_atlas": "mappings/mongodb_atlas.toml",
         "access_json": "mappings/access_json.toml",
+        "gitlab": "mappings/gitlab.toml",
+        "databricks": "mappings/databricks.toml",
+        "snowflake": "mappings/snowflake.toml",
+        "zendesk": "mappings/zendesk.toml",
+        "atlassian": "mappings/atlassian.toml",
+        "salesforce": "mappings/salesforce.toml",
         # texts with a beginning of their own
         "windows_xml": "windows_xml",
         "linux_auth": "linux_auth",
@@ -66,7 +72,8 @@ stands first; before all of them the mappings that users added."""
 OF_SERVICES: Final = frozenset((
     "cloudtrail", "entra", "azure_activity", "gcp_audit", "m365", "google_workspace", "kubernetes",
     "okta", "github", "github_webhook", "slack", "auth0", "onepassword", "duo", "cloudflare",
-    "mongodb_atlas", "journald", "beats",
+    "mongodb_atlas", "databricks", "snowflake", "zendesk", "atlassian", "salesforce", "journald",
+    "beats",
 ))
 """Formats that no program of a host writes into its log: records of services, and envelopes that
 claim more than a line of syslog can. There any local user may write what looks like them, so
