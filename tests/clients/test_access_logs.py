@@ -19,6 +19,7 @@ import pytest
 from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.table import AUTO
 from support.parsing import GIVEN
+from support.served import free_port
 
 ROOT = Path(os.environ.get("WEB_SERVERS_ROOT", "/opt/web-servers"))
 """Where the packages were unpacked, when they are not installed."""
@@ -34,13 +35,6 @@ def program(name: str) -> str | None:
 NGINX, APACHE = program("nginx"), program("apache2")
 COMBINED = r'%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"'
 HELLO_OF_TLS = bytes.fromhex("16030100f8010000f40303") + bytes(range(128, 160)) + b"\r\n\r\n"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def ask(port: int, request: bytes) -> None:
