@@ -180,8 +180,30 @@ def test_a_link_to_another_host_is_not_followed(link: str) -> None:
     events = [{"_document_id": "a", "@timestamp": 1_780_000_000_000}]
     step = made.took(state, ask, answer(events, link=f'<{link}>; rel="next"'), NOW)
     assert "another host" in step.trouble
-    assert step.state.page == ""
+    assert step.retry
     assert len(step.items) == 1
+    again, _ = asked(made, step.state, NOW + DAY)  # the window is open: nothing is passed over
+    assert again == ask
+
+
+@pytest.mark.parametrize(("vendor", "said"), [
+    ("slack", {"ok": True}), ("google_workspace", {"message": "maintenance"}),
+])
+def test_an_answer_without_the_list_passes_nothing_over(vendor: str, said: Any) -> None:
+    made = plan(vendor)
+    ask, state = asked(made, made.begin(NOW))
+    step = made.took(state, ask, answer(said), NOW)
+    assert "not as described" in step.trouble
+    assert step.retry
+    assert asked(made, step.state, NOW + DAY)[0] == ask
+
+
+def test_an_api_that_leaves_an_empty_list_out_says_so() -> None:
+    made = plan("google_workspace")
+    ask, state = asked(made, made.begin(NOW))
+    step = made.took(state, ask, answer({"kind": "admin#reports#activities"}), NOW)
+    assert not step.trouble
+    assert step.state.until_us == 0
 
 
 def test_an_ascending_window_that_breaks_off_goes_on_at_its_last_event() -> None:
@@ -331,8 +353,10 @@ def test_contents_on_other_hosts_are_not_fetched() -> None:
     ask, state = asked(made, made.begin(NOW))
     listing = [*m365_listing(1), {"contentUri": "https://evil.example/audit/2"}]
     step = made.took(state, ask, answer(listing), NOW)
-    assert "another host" in step.trouble
+    assert "1 listed contents are on another host" in step.lost
     assert len(step.state.contents) == 1
+    step = made.took(state, ask, answer(listing), NOW)  # the overlap lists it again
+    assert step.lost == ""
 
 
 @pytest.mark.parametrize("again", [1, 5])

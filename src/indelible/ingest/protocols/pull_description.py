@@ -68,9 +68,14 @@ class Request(_Member, frozen=True, kw_only=True):
 
 class Items(_Member, frozen=True, kw_only=True):
     """Where the events are in an answer (`path`, empty for the answer itself), and in an event
-    its `id` (of several parts) and its `time`, an ISO 8601 text or a number since 1970."""
+    its `id` (of several parts) and its `time`, an ISO 8601 text or a number since 1970.
+
+    An answer without the list is none, unless the API leaves an empty list out: then `empty` is a
+    member that its answers have all the same.
+    """
 
     path: str = ""
+    empty: str = ""
     id: list[str]
     time: str = ""
     unit: Literal["iso", "s", "ms"] = "iso"

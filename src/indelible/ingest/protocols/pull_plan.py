@@ -46,10 +46,15 @@ from indelible.ingest.protocols.pull_items import (
     Item,
     NotAnswer,
     items_of,
+    part_of,
     raws_of,
     text_of,
 )
 
+_ELSEWHERE: Final = (
+    "the link to the next page leads to another host, or nowhere: give the source the url by which "
+    "the API calls itself"
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR: Final = parse_duration("1h")
 
@@ -252,49 +257,54 @@ class Plan:
         if raws is None:
             if codes := self._codes(answer):
                 return self._bad(state, ask, answer, codes, now_us)
+            empty = self._api.items.empty
+            if not empty or part_of(answer.body, empty) is None:
+                raise NotAnswer(f"it has no list {self._api.items.path!r}")
             raws = []
         if ask.kind == "content":
             self._remember(ask.url)
             state = replace(state, contents=state.contents[1:])
             return Step(self._onward(state, now_us), items_of(raws, self._api.items))
-        following, trouble = self._following(state, answer, len(raws)), ""
+        following = self._following(state, answer, len(raws))
         if following and self._links:
             following = joined(ask.url, following)
         if not following.isprintable() or (self._links and not self._ours(following)):
-            following, trouble = "", "the link to the next page leads to another host, or nowhere"
+            # the window stays open: what is on that page is neither read nor passed over
+            items = [] if self._api.contents is not None else items_of(raws, self._api.items)
+            return Step(state, items, trouble=_ELSEWHERE, retry=True)
         if following and following == state.page and not raws and (
             self._api.window.resume == "time"
         ):
             following = ""
         if self._api.contents is not None:
-            return self._listed(state, raws, following, now_us, trouble)
+            return self._listed(state, raws, following, now_us)
         items = items_of(raws, self._api.items)
         if self._api.window.resume == "link":
-            return self._resumed(state, items, following, now_us, trouble)
+            return self._resumed(state, items, following, now_us)
         if self._api.window.order == "ascending" and items and items[-1].time is not UNSET:
             last = min(to_us(items[-1].time), state.until_us)
             state = replace(state, since_us=max(state.since_us, last))
         state = replace(state, page=following)
-        return Step(self._onward(state, now_us), items, trouble=trouble, retry=bool(trouble))
+        return Step(self._onward(state, now_us), items)
 
-    def _listed(
-        self, state: State, raws: list[bytes], following: str, now_us: int, trouble: str
-    ) -> Step:
+    def _listed(self, state: State, raws: list[bytes], following: str, now_us: int) -> Step:
         """Places of contents: fetched one by one before the next page."""
         assert self._api.contents is not None
         links = dict.fromkeys(text_of(raw, self._api.contents.link) for raw in raws)
         links.pop("", None)
-        if not all(map(self._ours, links)):
-            trouble = "a listed content is on another host"
-            links = dict.fromkeys(filter(self._ours, links))
+        strange = [link for link in links if not self._ours(link) and link not in self._fetched]
+        for link in strange:
+            self._remember(link)
+        lost = f"{len(strange)} listed contents are on another host" if strange else ""
+        links = dict.fromkeys(filter(self._ours, links))
         if len(links) > PULL_CONTENTS:
             raise NotAnswer(f"it lists more than {PULL_CONTENTS} contents on one page")
         contents = tuple(link for link in links if link not in self._fetched)
         state = replace(state, page=following, listing=state.page, contents=contents)
-        return Step(self._onward(state, now_us), trouble=trouble)
+        return Step(self._onward(state, now_us), trouble=lost, lost=lost)
 
     def _resumed(
-        self, state: State, items: list[Item], following: str, now_us: int, trouble: str
+        self, state: State, items: list[Item], following: str, now_us: int
     ) -> Step:
         """A stream whose next page's link is kept for ever."""
         now = self._now(now_us)
@@ -303,7 +313,7 @@ class Plan:
             state = replace(state, since_us=max(state.since_us, now), due_us=now_us + self._beat)
         elif not following:
             state = replace(state, due_us=now_us + self._beat)
-        return Step(state, items, trouble=trouble, retry=bool(trouble))
+        return Step(state, items)
 
     def _onward(self, state: State, now_us: int) -> State:
         """The state as it is, or with its window closed when nothing is left of it."""
