@@ -88,6 +88,7 @@ SOURCES_AT_ONCE: Final = 100  # looked at before others have their turn
 COMPLETENESS_SECONDS: Final = 15.0  # between two looks at what is missing
 GAP_RANGES_MOST: Final = 16_000  # missing ranges in memory before their gaps are on record
 GAP_SECONDS: Final = 60  # requests overtake each other: a missing number is a gap after this
+BOOTS_ENDED: Final = 4_096  # older ones, of which only the next number is remembered
 BOOTS: Final = 256  # of each numbering source, that are followed; the newest
 SILENCE_EXPECTED: Final = 20  # minutes that should have brought something: no chance any more
 SILENCE_LEAST_SECONDS: Final = 600  # shorter silences are told only where the register says so

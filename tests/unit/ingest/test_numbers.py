@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indelible.base.limits import GAP_RANGES_MOST
+from indelible.base.limits import BOOTS, BOOTS_ENDED, GAP_RANGES_MOST
 from indelible.ingest.completeness.numbers import Numbers, Span, begun
+from indelible.ingest.completeness.tally import Tally
 
 
 def told(numbers: Numbers, before_us: int) -> list[Span]:
@@ -99,7 +100,51 @@ def test_holes_in_memory_are_bounded() -> None:
     numbers = Numbers(1, 1)
     numbers.take(range(1, 3 * GAP_RANGES_MOST, 2), now_us=0)
     assert len(numbers.missing) == GAP_RANGES_MOST
-    assert numbers.let_go > 0
+    lacking = 3 * GAP_RANGES_MOST // 2 - 1
+    assert numbers.unfollowed == lacking - GAP_RANGES_MOST
+    told(numbers, 0)
+    assert numbers.open == lacking, "none of them is forgotten"
+
+
+@given(st.permutations(range(1, 12)), st.integers(0, 10))
+def test_of_the_first_boot_what_lies_between_what_came_is_missing(
+    order: list[int], taken: int
+) -> None:
+    numbers = begun(order[0], known=False)
+    came = order[: taken + 1]
+    numbers.take(came, now_us=0)
+    missing = {n for hole in numbers.missing for n in range(hole.first, hole.last + 1)}
+    assert missing == set(range(min(came), max(came))) - set(came)
+
+
+def test_a_boot_that_comes_back_after_many_others_lacks_nothing_that_came() -> None:
+    tally = Tally()
+    tally.numbered("a", [1, 2, 3], 0)
+    for number in range(2 * BOOTS):
+        tally.numbered(f"other-{number}", [1, 2], 0)
+    assert len(tally.numbers) == BOOTS
+    tally.numbered("a", [4, 2, 7], 0)
+    assert spans(tally.numbers["a"].due(0)) == [(5, 6)]
+    assert tally.gaps == 0
+
+
+def test_what_an_old_boot_lacked_stays_missing() -> None:
+    tally = Tally()
+    tally.numbered("a", [1, 5], 0)
+    for number in range(BOOTS):
+        tally.numbered(f"other-{number}", [1], 0)
+    assert "a" not in tally.numbers
+    assert tally.gaps == 3
+
+
+def test_of_boots_without_end_no_gap_is_invented() -> None:
+    tally = Tally()
+    for number in range(BOOTS + BOOTS_ENDED + 1):
+        tally.numbered(f"b{number}", [1], 0)
+    assert len(tally.ended) == BOOTS_ENDED
+    tally.numbered("b0", [2], 0)
+    assert spans(tally.numbers["b0"].due(0)) == []
+    assert tally.gaps == 0
 
 
 def test_a_gap_that_could_not_be_recorded_is_due_again() -> None:

@@ -42,16 +42,17 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
 class Numbers(msgspec.Struct):
     """What came of one boot: everything from `start` below `next`, but for what is missing.
 
-    `closed` are numbers whose gap is on record and which have come since; `let_go` counts ranges
-    that were missing when there were more than `limits.GAP_RANGES`: their gaps stay on record, but
-    nobody will see them close.
+    `closed` are numbers whose gap is on record and which have come since. `unfollowed` counts
+    numbers that were missing when there were too many ranges of them (`limits.GAP_RANGES`, and
+    `GAP_RANGES_MOST` before their gaps are on record): they count as missing for good, since nobody
+    will see them come.
     """
 
     start: int
     next: int
     missing: list[Range] = []
     closed: list[Span] = []
-    let_go: int = 0
+    unfollowed: int = 0
 
     def take(self, numbers: Iterable[int], now_us: int) -> None:
         """Numbers of durable events, in the order in which they came."""
@@ -59,17 +60,23 @@ class Numbers(msgspec.Struct):
             if number == self.next:
                 self.next += 1
             elif number > self.next:
-                if len(self.missing) < GAP_RANGES_MOST:
-                    self.missing.append(Range(self.next, number - 1, now_us))
-                else:
-                    self.let_go += 1
+                self._lack(len(self.missing), self.next, number - 1, now_us)
                 self.next = number + 1
             else:
-                self._late(number)
+                self._late(number, now_us)
 
-    def _late(self, number: int) -> None:
-        """A number below the newest: it fills a hole, or came before."""
+    def _lack(self, at: int, first: int, last: int, now_us: int) -> None:
+        """Numbers are missing, from now on; `at` is their place among the ranges."""
+        if len(self.missing) < GAP_RANGES_MOST:
+            self.missing.insert(at, Range(first, last, now_us))
+        else:
+            self.unfollowed += last - first + 1
+
+    def _late(self, number: int, now_us: int) -> None:
+        """A number below the newest: it fills a hole, came before, or is the first one now."""
         if number < self.start:
+            if number + 1 < self.start:
+                self._lack(0, number + 1, self.start - 1, now_us)
             self.start = number
             return
         at = bisect_right(self.missing, number, key=_first) - 1
@@ -105,8 +112,8 @@ class Numbers(msgspec.Struct):
                 self.missing[at].told = True
             at += 1
         if len(self.missing) > GAP_RANGES and self.missing[0].told:
-            self.let_go += 1
-            del self.missing[0]
+            oldest = self.missing.pop(0)
+            self.unfollowed += oldest.last - oldest.first + 1
 
     def forget_closed(self, gap: Span) -> None:
         """That a gap closed is on record now."""
@@ -114,8 +121,14 @@ class Numbers(msgspec.Struct):
 
     @property
     def open(self) -> int:
-        """How many numbers are missing with their gap on record."""
-        return sum(hole.last - hole.first + 1 for hole in self.missing if hole.told)
+        """How many numbers are missing with their gap on record, or are not followed any more."""
+        told = sum(hole.last - hole.first + 1 for hole in self.missing if hole.told)
+        return told + self.unfollowed
+
+    @property
+    def lacking(self) -> int:
+        """How many numbers are missing, on record or not."""
+        return sum(hole.last - hole.first + 1 for hole in self.missing) + self.unfollowed
 
 
 def begun(first: int, known: bool) -> Numbers:

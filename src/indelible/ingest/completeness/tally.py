@@ -19,7 +19,7 @@ from collections.abc import Mapping
 import msgspec
 
 from indelible.base.clock import MICROS
-from indelible.base.limits import BOOTS, RATE_MINUTES, SOURCE_PARSERS
+from indelible.base.limits import BOOTS, BOOTS_ENDED, RATE_MINUTES, SOURCE_PARSERS
 from indelible.ingest.completeness.numbers import Numbers, begun
 from indelible.ingest.completeness.rhythm import Rhythm
 
@@ -58,6 +58,10 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     `last_us` is when its newest event was received, `event_us` the time of that event, None when
     it gave none. `minutes` counts stored events of the newest minutes, the newest last, which is
     minute number `minute` since 1970. `stretches` counts gaps that can never close.
+
+    `numbers` follows the newest boots of the sender, the newest last. Of older ones `ended` says
+    where they were, the newest of those last; `forgot` that there were even more. What older boots
+    lacked is `unfollowed`.
     """
 
     stored: int = 0
@@ -80,6 +84,9 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     minutes: list[int] = []
     parsers: dict[str, int] = {}
     numbers: dict[str, Numbers] = {}
+    ended: dict[str, int] = {}
+    forgot: bool = False
+    unfollowed: int = 0
     rhythm: Rhythm = msgspec.field(default_factory=Rhythm)
     day: Day = msgspec.field(default_factory=Day)
 
@@ -139,16 +146,33 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
         """Numbers that the sender gave to events which are durable now."""
         if not numbers:
             return
-        found = self.numbers.pop(boot, None) or begun(numbers[0], known=bool(self.numbers))
+        found = self.numbers.pop(boot, None) or self._boot(boot, numbers[0])
         found.take(numbers, now_us)
         self.numbers[boot] = found  # the newest is the last
         while len(self.numbers) > BOOTS:
-            del self.numbers[next(iter(self.numbers))]
+            oldest = next(iter(self.numbers))
+            gone = self.numbers.pop(oldest)
+            self.unfollowed += gone.lacking
+            self.ended[oldest] = gone.next
+        while len(self.ended) > BOOTS_ENDED:
+            del self.ended[next(iter(self.ended))]
+            self.forgot = True
+
+    def _boot(self, boot: str, first: int) -> Numbers:
+        """A boot that is not followed: one that was goes on where it was, a new one begins at 1.
+
+        Where so many were followed that some are forgotten, nobody knows which it is, and nothing
+        is missing before its first number.
+        """
+        following = self.ended.pop(boot, None)
+        if following is not None:
+            return Numbers(1, following)
+        return begun(first, known=bool(self.numbers) and not self.forgot)
 
     @property
     def gaps(self) -> int:
-        """Numbers that are missing, with their gaps on record."""
-        return sum(one.open for one in self.numbers.values())
+        """Numbers that are missing, with their gaps on record or not followed any more."""
+        return sum(one.open for one in self.numbers.values()) + self.unfollowed
 
     def since(self) -> Day:
         """What the present day brought so far."""
