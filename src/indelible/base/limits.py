@@ -355,6 +355,7 @@ KAFKA_OLD_SECONDS: Final = 3_600  # a record that is older when it is read is no
 KAFKA_HEADERS: Final = 64  # of one record that are told; the others are counted
 KAFKA_SHOWN_BYTES: Final = 1_024  # of a key or a header; a longer one is told by its hash
 KAFKA_BEHIND_SHOWN: Final = 10  # partitions named with how far behind they are
+KAFKA_RETENTION_DAYS: Final = 2  # a shorter one of a topic is remarked by `source check`
 
 # --- digests of CloudTrail
 DIGEST_BYTES: Final = 64 << 20  # unpacked: the names of 150,000 log files

@@ -51,6 +51,13 @@ class Seen(msgspec.Struct, frozen=True):
     troubles: list[str]
 
 
+class Keeps(msgspec.Struct, frozen=True):
+    """What a topic says of cleaning up; `milliseconds` is negative where it is kept for ever."""
+
+    policy: str
+    milliseconds: int
+
+
 class Taken(msgspec.Struct):
     """What came of one take. `ends`: partitions whose end was reached, with the offset to go on at;
     behind the last record that may be the place of a transaction's marker. `wrong`: partitions
@@ -201,6 +208,23 @@ class Log:
                 text = f"partition {place}: {told(error)}"
                 if text not in troubles:
                     troubles.append(text)
+        return found
+
+    def kept_for(self, topics: Iterable[str]) -> dict[str, Keeps]:
+        """How the brokers clean up these topics, as far as they tell us (it needs a right of its
+        own: DESCRIBE_CONFIGS)."""
+        made = self._kafka.admin.ConfigResource
+        asked = self._admin.describe_configs(
+            [made(made.Type.TOPIC, name) for name in topics], request_timeout=KAFKA_ASK_SECONDS)
+        found = {}
+        for one, answer in asked.items():
+            try:
+                said = {name: entry.value for name, entry in
+                        answer.result(2 * KAFKA_ASK_SECONDS).items()}
+                found[one.name] = Keeps(
+                    said.get("cleanup.policy", ""), int(said.get("retention.ms", "-1")))
+            except (self._kafka.KafkaException, TimeoutError, ValueError) as error:
+                _log.info("Kafka: settings of topic %s are not told: %s", one.name, told(error))
         return found
 
     def _partition(self, place: Place, offset: int | None = None) -> TopicPartition:
