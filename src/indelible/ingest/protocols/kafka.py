@@ -90,7 +90,7 @@ class _Consuming:
         self._kept = kept_of(configured)
         self._reading: dict[Place, _Reading] = {}
         self._cluster = ""
-        self._ends: dict[Place, int] = {}
+        self._seen: Seen | None = None
         self._under_way: deque[tuple[asyncio.Future[Any], dict[Place, int]]] = deque()
         self._durable: dict[Place, int] = {}
         self._kept_at = 0.0
@@ -193,17 +193,19 @@ class _Consuming:
             return
         self._kept_at = now
         durable, self._durable = self._durable, {}
+        ends = {} if self._seen is None else self._seen.ends
         moved: dict[Place, Kept] = {}
         for place, offset in durable.items():
             at = self._reading.get(place)
             before = self._kept.get(place)
             if at is not None and (before is None or before.offset != offset):
-                end = max(offset, self._ends.get(place, 0))
+                end = max(offset, ends[place].high if place in ends else 0)
                 moved[place] = Kept(self._cluster, at.topic_id, at.life, offset, end)
         await self._keep(moved)
         if self._options.group and moved:
             said = [(place, kept.offset) for place, kept in moved.items()]
             await self._in_thread(log.commit, said)
+        self._show(log)
 
     async def _keep(self, moved: dict[Place, Kept]) -> None:
         if moved:
@@ -218,7 +220,6 @@ class _Consuming:
         for place, why in wrong.items():
             _log.warning("source %s: partition %s: %s", self._settings.id, place, why)
         seen: Seen = await self._in_thread(log.look)
-        self._ends = {place: ends.high for place, ends in seen.ends.items()}
         known = {place.topic for place in self._kept}
         changed = [place for place in seen.ends if self._is_new(place, seen) or place in wrong]
         changed = [one for one in changed if one.topic in known or one.topic not in seen.parts]
@@ -232,7 +233,8 @@ class _Consuming:
             await self._begin(changed, seen)
             await self._in_thread(
                 log.assign, {place: at.offset for place, at in self._reading.items()})
-        self._figures(seen, log)
+        self._seen = seen
+        self._show(log)
 
     def _is_new(self, place: Place, seen: Seen) -> bool:
         """Whether a partition is not read yet, or is now another log than the one that is read."""
@@ -277,7 +279,11 @@ class _Consuming:
             parser=parser, peer=options.host, tls="server" if options.tls else "", backfill=old,
         )
 
-    def _figures(self, seen: Seen, log: Log) -> None:
+    def _show(self, log: Log) -> None:
+        """How far behind the last look it is; the next look knows better."""
+        seen = self._seen
+        if seen is None:
+            return
         behind = {place: max(0, ends.high - self._reading[place].offset)
                   for place, ends in seen.ends.items() if place in self._reading}
         held = sum([ends.high - ends.stable for ends in seen.ends.values()])
