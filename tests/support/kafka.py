@@ -6,11 +6,12 @@ deleted and shortened, its broker stopped and started. It lives as long as its h
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import importlib.util
 import threading
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import cache, wraps
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,16 @@ import pytest
 
 CONFLUENT = importlib.util.find_spec("confluent_kafka") is not None
 needs_kafka = pytest.mark.skipif(not CONFLUENT, reason="confluent-kafka is not installed")
+
+
+def story(tell: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None]:
+    """A test that is told in a loop of its own, with its fixtures."""
+
+    @wraps(tell)
+    def test(*given: Any, **named: Any) -> None:
+        asyncio.run(tell(*given, **named))
+
+    return test
 
 
 @cache
