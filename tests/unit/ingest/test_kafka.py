@@ -353,7 +353,7 @@ async def test_brokers_that_are_gone_are_told(
     async with reading(hub) as task:
         await until(lambda: offset(hub) == 1, task)
         cluster.down()
-        with pytest.raises(Unreachable, match="Connection refused|Disconnected|transport"):
+        with pytest.raises(Unreachable, match="Broker transport failure"):
             await until(lambda: False, task)
     cluster.up()
     cluster.send("audit", [message(2)])
@@ -383,7 +383,7 @@ def test_a_check_says_what_is_there_and_what_is_not(cluster: Cluster) -> None:
     assert texts["topic audit: 2 partitions, 3 offsets there"] == FINE
     assert texts["there is no topic later"] == "warning"
     gone = options_of({"brokers": cluster.brokers, "topics": "later"})
-    assert [one.level for one in kafka_check.check(gone, b"")][0] == ERROR
+    assert next(one.level for one in kafka_check.check(gone, b"")) == ERROR
 
 
 def test_a_check_of_brokers_that_do_not_answer_is_an_error(

@@ -289,7 +289,8 @@ class _Consuming:
         held = sum([ends.high - ends.stable for ends in seen.ends.values()])
         most = sorted(behind.items(), key=lambda pair: -pair[1])[:KAFKA_BEHIND_SHOWN]
         figures = {
-            "reads": f"{len(seen.topics):,} topics, {len(behind):,} partitions",
+            "reads": f"{_counted(len({place.topic for place in behind}), 'topic')},"
+            f" {_counted(len(behind), 'partition')}",
             "behind": f"{sum(behind.values()):,} offsets",
         }
         if where := ", ".join(f"{place}: {count:,}" for place, count in most if count):
@@ -301,3 +302,7 @@ class _Consuming:
         if wrong := "; ".join(filter(None, (*seen.troubles, log.trouble))):
             figures["trouble"] = wrong
         self._hub.figures(self._settings, figures)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -33,6 +33,8 @@ _quiet = logging.getLogger(f"{__name__}.library")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+_AS_KAFKA: Final = str.maketrans("+/", "-_")
+"""librdkafka writes ids of topics in plain base64, Kafka in that of file names."""
 _NO_ID: Final = "A" * 22
 """The zero UUID as Kafka writes it: brokers that give topics no id."""
 
@@ -170,7 +172,7 @@ class Log:
             except (self._kafka.KafkaException, TimeoutError) as error:
                 _log.info("Kafka: no id of topic %s: %s", name, told(error))
                 ident = ""
-            found[name] = "" if ident == _NO_ID else ident
+            found[name] = "" if ident == _NO_ID else ident.translate(_AS_KAFKA)
         return found
 
     def _ends(
