@@ -184,8 +184,8 @@ def test_losses_are_on_record_and_in_the_counts(tmp_path: Path, cluster: Cluster
         assert re.search(r"behind +0 offsets", shown)
         cluster.delete("audit-log")
         cluster.make("audit-log")
-        cluster.send("audit-log", [message(n) for n in range(20)])
-        soon(server, lambda: counts(server)["stored"] == 16 + 1 + 20)
+        cluster.send("audit-log", [message(n) for n in range(40)])
+        soon(server, lambda: counts(server)["stored"] == 16 + 1 + 40)
         assert [one["reason"]["code"] for one in events(server, LOSSES)] == [
             "expired", "topic_recreated"]
 

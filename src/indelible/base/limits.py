@@ -343,6 +343,7 @@ KAFKA_LOOK_SECONDS: Final = 10.0  # between two looks for new partitions, lag an
 KAFKA_WRONG_SECONDS: Final = 1.0  # the same, while a partition's log does not go on
 KAFKA_ASK_SECONDS: Final = 10.0  # for an answer of the brokers
 KAFKA_WAIT_SECONDS: Final = 0.5  # for a record, where there is none; a stop waits as long
+KAFKA_GATHER_SECONDS: Final = 0.1  # from the first record of a batch, where more may come
 KAFKA_TAKEN: Final = 200  # records taken from the library at once; each may have megabytes
 KAFKA_BATCH_BYTES: Final = 4 << 20  # of events made durable together
 KAFKA_BATCHES: Final = 4  # on their way to be durable at once

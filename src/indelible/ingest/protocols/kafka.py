@@ -24,10 +24,11 @@ from indelible.base.limits import (
     KAFKA_BATCH_BYTES,
     KAFKA_BATCHES,
     KAFKA_BEHIND_SHOWN,
+    KAFKA_GATHER_SECONDS,
     KAFKA_KEEP_SECONDS,
     KAFKA_LOOK_SECONDS,
     KAFKA_OLD_SECONDS,
-    KAFKA_TAKEN,
+    KAFKA_WAIT_SECONDS,
     KAFKA_WRONG_SECONDS,
 )
 from indelible.ingest.parsed import Parsed
@@ -45,7 +46,7 @@ from indelible.ingest.protocols.kafka_positions import (
     name_of,
     packed,
 )
-from indelible.ingest.protocols.kafka_records import VERSION, Stem, event_of
+from indelible.ingest.protocols.kafka_records import VERSION, Record, Stem, event_of
 from indelible.ingest.protocols.kafka_settings import options_of
 from indelible.ingest.submission import Submission
 
@@ -133,28 +134,51 @@ class _Consuming:
 
     def _read(self, log: Log, given: Given) -> _Batch:
         """Records that are there, parsed; in the thread. As many as a batch takes."""
-        events: list[Parsed] = []
+        records: list[Record] = []
         offsets: dict[Place, int] = {}
         wrong: dict[Place, str] = {}
-        size = newest_ms = 0
-        while len(events) < COLLECT_BATCH_EVENTS and size < KAFKA_BATCH_BYTES and not wrong:
-            taken = log.take()
+        size, until, wait = 0, 0.0, KAFKA_WAIT_SECONDS
+        while len(records) < COLLECT_BATCH_EVENTS and size < KAFKA_BATCH_BYTES and not wrong:
+            taken = log.take(wait)
             for record in taken.records:
                 place = Place(record.topic, record.partition)
-                at = self._reading.get(place)
-                if at is None:
-                    continue
-                stem = Stem(self._cluster, record.topic, at.life)
-                events.append(event_of(record, stem, self._parser, given, len(events) + 1))
-                size += len(events[-1].content)
-                newest_ms = max(newest_ms, record.time_ms)
-                offsets[place] = record.offset + 1
+                if place in self._reading:
+                    records.append(record)
+                    size += record.size
+                    offsets[place] = record.offset + 1
             for place, offset in taken.ends.items():
-                offsets[place] = max(offset, offsets.get(place, 0))
+                if place in self._reading:
+                    offsets[place] = max(offset, offsets.get(place, 0))
             wrong = taken.wrong
-            if len(taken.records) < KAFKA_TAKEN:
-                break  # that was all there is; nobody waits for more
+            until = until or monotonic() + KAFKA_GATHER_SECONDS
+            wait = until - monotonic()
+            if not records or wait <= 0:
+                break
+        wrong |= self._made_again(log, offsets)
+        events: list[Parsed] = []
+        newest_ms = 0
+        for record in records:
+            place = Place(record.topic, record.partition)
+            if place in offsets:
+                stem = Stem(self._cluster, record.topic, self._reading[place].life)
+                events.append(event_of(record, stem, self._parser, given, len(events) + 1))
+                newest_ms = max(newest_ms, record.time_ms)
         return _Batch(events, offsets, wrong, newest_ms * 1000)
+
+    def _made_again(self, log: Log, offsets: dict[Place, int]) -> dict[Place, str]:
+        """Take back what was read of topics that were made again meanwhile.
+
+        librdkafka reads on in the new one at the old offset. A topic that still has its id after
+        its records came is the one that they came from.
+        """
+        known = {place.topic: self._reading[place].topic_id for place in offsets}
+        now = log.ids([name for name, ident in known.items() if ident])
+        wrong = {}
+        for place in list(offsets):
+            if now.get(place.topic, "") not in ("", known[place.topic]):
+                del offsets[place]
+                wrong[place] = "the topic has another id"
+        return wrong
 
     async def _send(self, batch: _Batch) -> None:
         """Have a batch made durable, while the next is read; not more than some at once."""

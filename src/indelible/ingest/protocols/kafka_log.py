@@ -18,15 +18,19 @@ from indelible.base.limits import (
     KAFKA_ASK_SECONDS,
     KAFKA_PARTITIONS,
     KAFKA_TAKEN,
-    KAFKA_WAIT_SECONDS,
 )
 from indelible.ingest.protocols.kafka_positions import Ends, Place
 from indelible.ingest.protocols.kafka_records import Record
 from indelible.ingest.protocols.kafka_settings import Options, connection, consumption, driver
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from confluent_kafka import KafkaError, Message, TopicPartition
+    from confluent_kafka.admin._topic import TopicDescription
     from confluent_kafka.admin._metadata import ClusterMetadata
+
+    Answer = Future[TopicDescription]
 
 _log = logging.getLogger(__name__)
 _quiet = logging.getLogger(f"{__name__}.library")
@@ -147,7 +151,7 @@ class Log:
                 remedy="Divide them among several sources.",
             )
         if controller and topics:
-            topics = self._ids(topics)
+            topics = self._known_ids(list(topics))
         ends = self._ends(cluster, topics, places, troubles)
         parts = frozenset([place.topic for place in places if place not in ends])
         return Seen(cluster, topics, ends, parts, troubles)
@@ -157,23 +161,47 @@ class Log:
             return f"there is no topic {name}"
         return f"topic {name}: {error.str()}"
 
-    def _ids(self, topics: Mapping[str, str]) -> dict[str, str]:
-        """The brokers' own ids of topics; older brokers, and some that only speak alike, have none.
+    def ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """The brokers' own ids of topics as they are now, '' for one that is gone.
 
-        Whether a topic has an id matters only when it is read for the first time, and to notice
-        that it was made again, so one that could not be had now is asked for again.
+        Raises `Unreachable` when they are not told: what they are for must not be guessed.
         """
-        names = self._kafka.TopicCollection(list(topics))
-        asked = self._admin.describe_topics(names, request_timeout=KAFKA_ASK_SECONDS)
         found = {}
-        for name, answer in asked.items():
+        for name, answer in self._asked_ids(topics):
             try:
-                ident = str(answer.result(2 * KAFKA_ASK_SECONDS).topic_id)
+                found[name] = _id(answer)
+            except (self._kafka.KafkaException, TimeoutError) as error:
+                said = error.args[0] if error.args else None
+                missing = self._kafka.KafkaError.UNKNOWN_TOPIC_OR_PART
+                if not isinstance(said, self._kafka.KafkaError) or said.code() != missing:
+                    raise Unreachable(
+                        f"Kafka: the id of topic {name} is not told: {told(error)}",
+                        remedy="It is tried again.",
+                    ) from error
+                found[name] = ""
+        return found
+
+    def _known_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """The same when looking; older brokers, and some that only speak alike, have none.
+
+        Whether a topic has an id matters when it is read for the first time, and to notice that it
+        was made again, so one that could not be had now is asked for again.
+        """
+        found = dict.fromkeys(topics, "")
+        for name, answer in self._asked_ids(topics):
+            try:
+                found[name] = _id(answer)
             except (self._kafka.KafkaException, TimeoutError) as error:
                 _log.info("Kafka: no id of topic %s: %s", name, told(error))
-                ident = ""
-            found[name] = "" if ident == _NO_ID else ident.translate(_AS_KAFKA)
         return found
+
+    def _asked_ids(self, topics: Sequence[str]) -> Iterable[tuple[str, Answer]]:
+        if not topics:
+            return ()
+        names = self._kafka.TopicCollection(list(topics))
+        asked: dict[str, Answer] = self._admin.describe_topics(
+            names, request_timeout=KAFKA_ASK_SECONDS)
+        return asked.items()
 
     def _ends(
         self, cluster: str, topics: Mapping[str, str], places: list[Place], troubles: list[str]
@@ -242,14 +270,14 @@ class Log:
         """Read these partitions from these offsets on, and no others."""
         self._consumer.assign([self._partition(one, at) for one, at in places.items()])
 
-    def take(self) -> Taken:
-        """Some records in the order of their partitions; waits a little where there are none.
+    def take(self, wait: float) -> Taken:
+        """Some records in the order of their partitions; waits so long where there are none.
 
         Raises `Unreachable` for what is wrong with all of it.
         """
         taken = Taken()
         consumer = self._consumer
-        for one in consumer.consume(KAFKA_TAKEN, 0) or consumer.consume(1, KAFKA_WAIT_SECONDS):
+        for one in consumer.consume(KAFKA_TAKEN, 0) or consumer.consume(1, max(0.0, wait)):
             error = one.error()
             if error is None:
                 taken.records.append(_record(one))
@@ -272,6 +300,11 @@ class Log:
         except self._kafka.KafkaException as error:
             self._commit_trouble = (
                 f"nothing is committed to the group {self._options.group}: {told(error)}")
+
+
+def _id(answer: Answer) -> str:
+    ident = str(answer.result(2 * KAFKA_ASK_SECONDS).topic_id)
+    return "" if ident == _NO_ID else ident.translate(_AS_KAFKA)
 
 
 def _record(one: Message) -> Record:

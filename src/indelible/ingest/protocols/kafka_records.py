@@ -53,6 +53,12 @@ class Record(NamedTuple):
     kind: int = 0
     time_ms: int = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        said = sum([len(name) + len(value or b"") for name, value in self.headers])
+        return len(self.key or b"") + len(self.value or b"") + said
+
 
 class Stem(NamedTuple):
     """What the ids of a topic's records begin with.
