@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from confluent_kafka import KafkaError, Message, TopicPartition
-    from confluent_kafka.admin._topic import TopicDescription
     from confluent_kafka.admin._metadata import ClusterMetadata
+    from confluent_kafka.admin._topic import TopicDescription
 
     Answer = Future[TopicDescription]
 
