@@ -23,12 +23,12 @@ from typing import Any
 import pytest
 
 from support.kafka import Cluster, needs_kafka
-from support.senders import RSYSLOG, Rsyslog, block, eventually, needs_logger, needs_rsyslog
+from support.senders import Rsyslog, block, eventually, needs_logger, needs_rsyslog
 from support.served import Place, Server
 from support.shipping import events
 
 pytestmark = needs_kafka
-OMKAFKA = any(Path(RSYSLOG).parents[1].joinpath("lib").rglob("omkafka.so")) if RSYSLOG else False
+OMKAFKA = any(Path("/usr/lib").glob("*/rsyslog/omkafka.so"))
 LOSSES = "source:audit action:kafka.partition.lose"
 
 

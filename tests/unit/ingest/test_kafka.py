@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from indelible.ingest.protocols.findings import ERROR, FINE
 from indelible.ingest.protocols.hub import Configured
 from indelible.ingest.protocols.kafka_settings import options_of
 from indelible.ingest.sources import SourceSettings
+from indelible.ingest.submission import Submission, SubmitResult
 from support.hub import MemoryHub
 from support.kafka import Cluster, needs_kafka, story
 
@@ -59,6 +60,34 @@ async def reading(hub: MemoryHub) -> AsyncIterator[asyncio.Task[None]]:
         if task.cancel():  # else it has ended, and `until` has told how
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def begun_of(hub: MemoryHub) -> list[int]:
+    """How many events each delivery has that was begun from now on."""
+    begun: list[int] = []
+    deliver = hub.deliver
+
+    async def counted(submission: Submission) -> SubmitResult:
+        begun.append(len(submission.events))
+        return await deliver(submission)
+
+    hub.deliver = counted  # type: ignore[method-assign]
+    return begun
+
+
+async def looked(hub: MemoryHub, times: int = 3) -> None:
+    """Until the source has looked at its topics so often, and has gone on with its work."""
+    seen = 0
+    shows = hub.figures
+
+    def counted(settings: SourceSettings, figures: Mapping[str, str]) -> None:
+        nonlocal seen
+        seen += 1
+        shows(settings, figures)
+
+    hub.figures = counted  # type: ignore[method-assign]
+    await until(lambda: seen >= times)
+    hub.figures = shows  # type: ignore[method-assign]
 
 
 async def until(what: Callable[[], Any], task: asyncio.Task[None] | None = None) -> None:
@@ -132,32 +161,34 @@ async def test_a_position_is_not_kept_before_its_records_are_durable(cluster: Cl
     hub.open.clear()
     async with reading(hub) as task:
         await until(lambda: offset(hub) == 0, task)
-        await asyncio.sleep(0.5)
+        await looked(hub)
         assert offset(hub) == 0
         hub.open.set()
         await until(lambda: offset(hub) == 5, task)
 
 
 @story
-async def test_while_the_ledger_is_busy_little_is_read(cluster: Cluster) -> None:
+async def test_while_the_ledger_is_busy_little_is_read(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Memory holds a few batches; the rest stays with the brokers."""
     hub = hub_of(cluster)
     count = 20 * COLLECT_BATCH_EVENTS
     cluster.send("audit", [message(n) for n in range(count)])
-    begun: list[int] = []
-    deliver = hub.deliver
+    begun = begun_of(hub)
+    sent: list[int] = []
+    send = kafka._Consuming._send
 
-    async def held(submission: Any) -> Any:
-        begun.append(len(submission.events))
-        return await deliver(submission)
+    async def counted(self: Any, batch: Any) -> None:
+        sent.append(len(batch.events))
+        await send(self, batch)
 
-    hub.deliver = held  # type: ignore[method-assign]
+    monkeypatch.setattr(kafka._Consuming, "_send", counted)
     hub.open.clear()
     async with reading(hub) as task:
-        await until(lambda: len(begun) == KAFKA_BATCHES, task)
-        await asyncio.sleep(1.0)
-        assert len(begun) == KAFKA_BATCHES
-        assert sum(begun) < (KAFKA_BATCHES + 1) * 2 * COLLECT_BATCH_EVENTS
+        await until(lambda: len(sent) == KAFKA_BATCHES + 1, task)
+        assert len(begun) == KAFKA_BATCHES, "one more is read, and waits"
+        assert sum(sent) < (KAFKA_BATCHES + 1) * 2 * COLLECT_BATCH_EVENTS
         hub.open.set()
         await until(lambda: offset(hub) == count, task)
     assert len(hub.contents) == count
@@ -174,8 +205,9 @@ async def test_what_retention_deleted_before_it_was_read_is_a_loss(
         await until(lambda: offset(hub) == 10, task)
         if not while_away:
             hub.open.clear()
+            begun = begun_of(hub)
             cluster.send("audit", [b"x" * 1000] * 100)
-            await asyncio.sleep(1.0)
+            await until(lambda: bool(begun), task)
     if while_away:
         cluster.send("audit", [message(n) for n in range(10, 30)])
     cluster.forget("audit", 0, 25)
@@ -204,10 +236,10 @@ async def test_an_offset_that_ran_out_while_reading_is_a_loss(
     monkeypatch.setattr(kafka_settings, "KAFKA_QUEUE_BYTES", 1 << 16)
     hub = hub_of(cluster)
     hub.open.clear()
+    begun = begun_of(hub)
     cluster.send("audit", [b"x" * 50_000] * 80)  # several times what is fetched ahead
     async with reading(hub) as task:
-        await until(lambda: offset(hub) == 0, task)
-        await asyncio.sleep(1.0)
+        await until(lambda: len(begun) == KAFKA_BATCHES, task)
         cluster.forget("audit", 0, 75)
         hub.open.set()
         await until(lambda: offset(hub) == 80, task)

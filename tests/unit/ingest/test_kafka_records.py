@@ -69,7 +69,8 @@ def test_the_same_record_is_the_same_and_another_in_its_place_is_not() -> None:
     first = parsed(record(key=b"k", kind=CREATED, time_ms=1_000))
     assert parsed(record(key=b"k", kind=CREATED, time_ms=1_000)) == first
     for other in (
-        record(key=b"l", kind=CREATED, time_ms=1_000), record(key=b"k", kind=CREATED, time_ms=2_000),
+        record(key=b"l", kind=CREATED, time_ms=1_000),
+        record(key=b"k", kind=CREATED, time_ms=2_000),
         record(b"{}", key=b"k", kind=CREATED, time_ms=1_000),
         record(key=b"k", kind=CREATED, time_ms=1_000, headers=(("a", b"1"),)),
         record(None, key=b"k", kind=CREATED, time_ms=1_000),
@@ -166,7 +167,8 @@ def test_empty_and_huge_values_are_kept() -> None:
 
 @for_all(
     value=st.none() | st.binary(max_size=200), key=st.none() | st.binary(max_size=50),
-    headers=st.lists(st.tuples(st.text(max_size=10), st.none() | st.binary(max_size=20)), max_size=5),
+    headers=st.lists(
+        st.tuples(st.text(max_size=10), st.none() | st.binary(max_size=20)), max_size=5),
     kind=st.integers(0, 2), time_ms=st.integers(-1, 1 << 63 - 1),
 )
 def test_any_record_becomes_one_event_with_its_id(
