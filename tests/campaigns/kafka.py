@@ -19,7 +19,7 @@ from support.apache import Apache
 from support.kafka import send
 from support.senders import eventually
 from support.served import Place, Server
-from support.shipping import events
+from support.shipping import counts_of, events
 
 TOPICS = ("plain", "booked", "compact", "short", "again")
 
@@ -47,9 +47,7 @@ def book(brokers: str, values: list[bytes], commit: bool, who: str) -> None:
 
 
 def counts(server: Server) -> dict[str, Any]:
-    with server.client("auditor") as http:
-        found: dict[str, Any] = http.get("/v1/sources/audit").json()["now"]
-    return found
+    return counts_of(server, "audit")
 
 
 def people(server: Server, topic: str) -> Counter[str]:
@@ -111,6 +109,7 @@ class _Story:
 
 def run_kafka(work: Path, seed: int) -> dict[str, int]:
     """One step; what was sent and lost."""
+    work.mkdir()
     with Apache(work / "kafka") as apache:
         apache.make("plain", 2)
         apache.make("booked")

@@ -157,8 +157,10 @@ def _foreign(work: Path, seed: int, number: int, _out: Path) -> Outcome:
 
 def _kafka(work: Path, seed: int, number: int, _out: Path) -> Outcome:
     from campaigns.kafka import run_kafka
+    from campaigns.kafka_secured import run_secured
 
-    return Outcome(run_kafka(work, seed_of(seed, number)))
+    counts = run_kafka(work / "plain", seed_of(seed, number))
+    return Outcome({**counts, **run_secured(work / "secured")})
 
 
 def _bench(work: Path, _seed: int, number: int, out: Path) -> Outcome:
@@ -218,7 +220,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     ),
     "kafka": Campaign(
         "Apache Kafka itself (Java, Maven): transactions, retention, topics made again, kills",
-        lambda _out: 20, _kafka,
+        lambda _out: 10, _kafka,
     ),
     "benches": Campaign(
         "the benchmarks at ten million events, one a step", lambda _out: len(BENCHES), _bench

@@ -25,7 +25,7 @@ import pytest
 from support.kafka import Cluster, needs_kafka
 from support.senders import Rsyslog, block, eventually, needs_logger, needs_rsyslog
 from support.served import Place, Server
-from support.shipping import events
+from support.shipping import counts_of, events
 
 pytestmark = needs_kafka
 OMKAFKA = any(Path("/usr/lib").glob("*/rsyslog/omkafka.so"))
@@ -56,9 +56,7 @@ def house(root: Path, cluster: Cluster, topics: str = "audit-log,logins") -> Pla
 
 
 def counts(server: Server) -> dict[str, Any]:
-    with server.client("auditor") as http:
-        found: dict[str, Any] = http.get("/v1/sources/audit").json()["now"]
-    return found
+    return counts_of(server, "audit")
 
 
 def soon(server: Server, what: Callable[[], bool], seconds: float = 60.0) -> None:

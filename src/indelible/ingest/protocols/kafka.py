@@ -251,10 +251,14 @@ class _Consuming:
                 if place not in seen.ends and (place in wrong or place.topic not in seen.topics)]
         if changed or gone:
             await self._settle(log, at_once=True)
+            before = dict(self._reading)
             for place in gone:
                 del self._reading[place]
             self._cluster = seen.cluster
             await self._begin(changed, seen)
+            if any(at.life != self._reading[place].life if place in self._reading else True
+                   for place, at in before.items()):
+                await self._in_thread(log.renew)
             await self._in_thread(
                 log.assign, {place: at.offset for place, at in self._reading.items()})
         self._seen = seen

@@ -83,11 +83,12 @@ class Log:
         self._options = options
         self._last = ""
         self._commit_trouble = ""
-        base = {**connection(options, secret), "error_cb": self._heard, "logger": _quiet}
         more = {"on_commit": self._committed} if options.group else {}
+        self._base = {**connection(options, secret), "error_cb": self._heard, "logger": _quiet}
+        self._consuming = {**self._base, **consumption(options, source), **more}
         try:
-            self._consumer = self._kafka.Consumer({**base, **consumption(options, source), **more})
-            self._admin = self._kafka.admin.AdminClient(base)
+            self._consumer = self._kafka.Consumer(self._consuming)
+            self._admin = self._kafka.admin.AdminClient(self._base)
         except (self._kafka.KafkaException, ValueError) as error:
             raise BadRequest(
                 f"Kafka cannot be read with these options: {told(error)}",
@@ -97,6 +98,14 @@ class Log:
     def close(self) -> None:
         """Let go of the connections."""
         self._consumer.close()
+
+    def renew(self) -> None:
+        """Begin anew with nothing assigned.
+
+        What librdkafka remembers of a topic can keep it from reading another one of its name.
+        """
+        self._consumer.close()
+        self._consumer = self._kafka.Consumer(self._consuming)
 
     @property
     def trouble(self) -> str:
