@@ -45,6 +45,7 @@ def _library() -> Any:
         ("new", pointer, [number, pointer, text, ctypes.c_size_t]),
         ("conf_set", number, [pointer, text, text, text, ctypes.c_size_t]),
         ("destroy", None, [pointer]),
+        ("flush", number, [pointer, number]),
         ("mock_cluster_new", pointer, [pointer, number]),
         ("mock_cluster_destroy", None, [pointer]),
         ("mock_cluster_bootstraps", text, [pointer]),
@@ -117,6 +118,24 @@ class Cluster:
     ) -> None:
         """Write records, and wait until all are there."""
         send(self.brokers, topic, values, partition, key, headers, time_ms)
+
+
+def send_odd_header(brokers: str, topic: str, name: bytes, values: Sequence[bytes]) -> None:
+    """Write records with a header whose name may be any bytes, as a writer in C can."""
+    library, error = _library(), ctypes.create_string_buffer(512)
+    conf = library.rd_kafka_conf_new()
+    for key, said in ((b"bootstrap.servers", brokers.encode()), (b"log_level", b"0")):
+        assert library.rd_kafka_conf_set(conf, key, said, error, 512) == 0, error.value
+    handle = library.rd_kafka_new(0, conf, error, 512)
+    number, size = ctypes.c_int, ctypes.c_size_t
+    for value in values:
+        code = library.rd_kafka_producev(  # topic, value, header, flags (copy), end
+            ctypes.c_void_p(handle), number(1), topic.encode(), number(4), value, size(len(value)),
+            number(9), name, b"1", ctypes.c_ssize_t(1), number(7), number(2), number(0),
+        )
+        assert code == 0, code
+    assert library.rd_kafka_flush(handle, 10_000) == 0
+    library.rd_kafka_destroy(handle)
 
 
 def send(

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from indelible.base.errors import BadRequest, Unreachable
@@ -15,11 +16,12 @@ from indelible.base.limits import COLLECT_BATCH_EVENTS, KAFKA_BATCHES
 from indelible.ingest.protocols import kafka, kafka_check, kafka_log, kafka_settings
 from indelible.ingest.protocols.findings import ERROR, FINE
 from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.protocols.kafka_positions import Kept, Place
 from indelible.ingest.protocols.kafka_settings import options_of
 from indelible.ingest.sources import SourceSettings
 from indelible.ingest.submission import Submission, SubmitResult
 from support.hub import MemoryHub
-from support.kafka import Cluster, needs_kafka, story
+from support.kafka import Cluster, needs_kafka, send_odd_header, story
 
 pytestmark = needs_kafka
 RUN = 8.0
@@ -110,13 +112,7 @@ def losses(hub: MemoryHub) -> list[dict[str, Any]]:
 def offset(hub: MemoryHub, place: str = "audit/0") -> int:
     """How far a partition was kept as read; -1 before it was."""
     kept = hub.positions.get(("k", ""), {}).get(f"kafka/{place}")
-    return -1 if kept is None else kafka_offset(kept)
-
-
-def kafka_offset(kept: bytes) -> int:
-    from indelible.ingest.protocols.kafka_positions import _kept
-
-    return _kept.decode(kept).offset
+    return -1 if kept is None else msgspec.msgpack.decode(kept, type=Kept).offset
 
 
 @story
@@ -363,6 +359,21 @@ async def test_latest_leaves_alone_what_was_there_before(cluster: Cluster) -> No
 
 
 @story
+async def test_a_header_whose_name_is_no_text_stops_nothing(cluster: Cluster) -> None:
+    """confluent-kafka raises where it should give the headers."""
+    hub = hub_of(cluster)
+    cluster.send("audit", [message(n) for n in range(100)])
+    odd = [message(n) for n in range(100, 150)]
+    send_odd_header(cluster.brokers, "audit", b"\xff\xfe", odd)
+    cluster.send("audit", [message(150)])
+    async with reading(hub) as task:
+        await until(lambda: len(hub.contents) == 151, task)
+    unread = [one["actor"]["id"] for one in hub.contents
+              if "headers_unread" in one["data"]["kafka"]]
+    assert sorted(unread) == [f"u{n}" for n in range(100, 150)]
+
+
+@story
 async def test_the_group_is_told_how_far_was_read(cluster: Cluster) -> None:
     from confluent_kafka import Consumer, TopicPartition
 
@@ -438,3 +449,32 @@ def test_a_check_of_brokers_that_do_not_answer_is_an_error(
     [found] = kafka_check.check(options_of({"brokers": "127.0.0.1:9", "topics": "audit"}), b"")
     assert found.level == ERROR
     assert "Connection refused" in found.text
+
+
+@story
+async def test_a_partition_that_gives_nothing_is_told_and_the_others_are_read(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker refuses fetches of one partition, until it does not."""
+    hub = hub_of(cluster)
+    take, refuses = kafka_log.Log.take, True
+
+    def refused(self: kafka_log.Log, wait: float) -> kafka_log.Taken:
+        taken = take(self, wait)
+        if refuses:
+            taken.records = [one for one in taken.records if one.partition]
+            taken.ends.pop(Place("audit", 0), None)
+            taken.wrong[Place("audit", 0)] = "BAD_MSG: damaged"
+        return taken
+
+    monkeypatch.setattr(kafka_log.Log, "take", refused)
+    cluster.send("audit", [message(1)])
+    cluster.send("audit", [message(2)], 1)
+    async with reading(hub) as task:
+        await until(lambda: offset(hub, "audit/1") == 1, task)
+        await until(lambda: hub.shown.get("trouble") == "partition audit/0: BAD_MSG: damaged", task)
+        assert offset(hub) == 0
+        refuses = False
+        await until(lambda: offset(hub) == 1, task)
+        await until(lambda: "trouble" not in hub.shown, task)
+    assert losses(hub) == []

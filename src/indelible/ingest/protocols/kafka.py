@@ -94,6 +94,7 @@ class _Consuming:
         self._seen: Seen | None = None
         self._under_way: deque[tuple[asyncio.Future[Any], dict[Place, int]]] = deque()
         self._durable: dict[Place, int] = {}
+        self._stuck: dict[Place, str] = {}
         self._kept_at = 0.0
         self._newest_us = 0
         self._records = 0
@@ -185,6 +186,7 @@ class _Consuming:
         for place, offset in batch.offsets.items():
             if place in self._reading:
                 self._reading[place] = self._reading[place]._replace(offset=offset)
+                self._stuck.pop(place, None)
         if not batch.offsets:
             return
         if len(self._under_way) >= KAFKA_BATCHES:
@@ -242,7 +244,9 @@ class _Consuming:
     async def _look(self, log: Log, wrong: dict[Place, str]) -> None:
         """Find what is new and what is gone, and go on where that can be."""
         for place, why in wrong.items():
-            _log.warning("source %s: partition %s: %s", self._settings.id, place, why)
+            if self._stuck.get(place) != why:
+                _log.warning("source %s: partition %s: %s", self._settings.id, place, why)
+        self._stuck |= wrong
         seen: Seen = await self._in_thread(log.look)
         known = {place.topic for place in self._kept}
         changed = [place for place in seen.ends if self._is_new(place, seen) or place in wrong]
@@ -254,6 +258,7 @@ class _Consuming:
             before = dict(self._reading)
             for place in gone:
                 del self._reading[place]
+                self._stuck.pop(place, None)
             self._cluster = seen.cluster
             await self._begin(changed, seen)
             if any(at.life != self._reading[place].life if place in self._reading else True
@@ -284,6 +289,7 @@ class _Consuming:
                 stem = Stem(kept.cluster, place.topic, kept.life) if kept is not None else Stem(
                     now.cluster, place.topic, found.life)
                 await self._tell(found.hole, stem, place, now_us)
+                self._stuck.pop(place, None)
             moved[place] = Kept(now.cluster, now.topic_id, found.life, found.offset, now.high)
             self._reading[place] = _Reading(found.offset, now.topic_id, found.life)
         await self._keep({place: one for place, one in moved.items()
@@ -327,7 +333,8 @@ class _Consuming:
             figures["held by open transactions"] = f"{held:,} offsets"
         if self._newest_us:
             figures["last record"] = rfc3339(self._newest_us)
-        if wrong := "; ".join(filter(None, (*seen.troubles, log.trouble))):
+        stuck = [f"partition {place}: {why}" for place, why in self._stuck.items()]
+        if wrong := "; ".join(filter(None, (*seen.troubles, *stuck, log.trouble))):
             figures["trouble"] = wrong
         self._hub.figures(self._settings, figures)
 

@@ -8,8 +8,9 @@ bounded in bytes; when nobody takes records it fetches no more.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import methodcaller
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -37,6 +38,8 @@ _quiet = logging.getLogger(f"{__name__}.library")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+_headers_of: Callable[[Message], Headers | None] = methodcaller("headers")
+"""Called so, its fault is noticed at once; the interpreter's short cuts tell it somewhere later."""
 _AS_KAFKA: Final = str.maketrans("+/", "-_")
 """librdkafka writes ids of topics in plain base64, Kafka in that of file names."""
 _NO_ID: Final = "A" * 22
@@ -318,10 +321,16 @@ def _id(answer: Answer) -> str:
 
 def _record(one: Message) -> Record:
     kind, time_ms = one.timestamp()
+    headers: Headers = ()
+    unread = False
+    try:
+        headers = _headers_of(one) or ()
+    except (SystemError, UnicodeError):  # a name that is no UTF-8; a writer in C may send one
+        unread = True
     return Record(
         topic=one.topic() or "", partition=one.partition() or 0, offset=one.offset() or 0,
-        key=one.key(), value=one.value(), headers=cast(Headers, one.headers() or ()), kind=kind,
-        time_ms=max(0, time_ms) if kind else 0,
+        key=one.key(), value=one.value(), headers=headers, kind=kind,
+        time_ms=max(0, time_ms) if kind else 0, unread=unread,
     )
 
 

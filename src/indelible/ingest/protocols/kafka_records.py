@@ -42,7 +42,10 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Record(NamedTuple):
-    """A record as the broker gives it. `kind` and `time_ms` are its timestamp, 0 without one."""
+    """A record as the broker gives it. `kind` and `time_ms` are its timestamp, 0 without one.
+
+    `unread`: it has headers, and they cannot be read.
+    """
 
     topic: str
     partition: int
@@ -52,6 +55,7 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]] = ()
     kind: int = 0
     time_ms: int = 0
+    unread: bool = False
 
     @property
     def size(self) -> int:
@@ -116,6 +120,8 @@ def _known(record: Record, given: Given) -> Given:
         about["headers"] = _headers(record.headers)
         if len(record.headers) > KAFKA_HEADERS:
             about["headers_left_out"] = len(record.headers) - KAFKA_HEADERS
+    if record.unread:
+        about["headers_unread"] = "a name among them is no UTF-8"
     value = record.value
     if value is not None and _without_schema(value) is not None:
         about["schema"] = int.from_bytes(value[1:_SCHEMA], "big")
@@ -159,6 +165,8 @@ def _headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, object]:
 
 def _trace(headers: Sequence[tuple[str, bytes | None]]) -> str:
     """The trace that a record belongs to: W3C's `traceparent`, or one of Zipkin's headers."""
+    if not headers:
+        return ""
     said = {name.lower(): value for name, value in headers[:KAFKA_HEADERS] if value is not None}
     for name, form, group in (
         ("traceparent", _TRACEPARENT, 1), ("b3", _B3, 1), ("x-b3-traceid", _B3_TRACE, 0),
