@@ -511,3 +511,31 @@ async def test_a_partition_that_gives_nothing_is_told_and_the_others_are_read(
         await until(lambda: offset(hub) == 1, task)
         await until(lambda: "trouble" not in hub.shown, task)
     assert losses(hub) == []
+
+
+@story
+async def test_what_a_new_leader_lacks_is_told_and_its_log_read_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """librdkafka compares the leaders' epochs; the log may be as long as before."""
+    hub = hub_of(cluster)
+    take, lacking = kafka_log.Log.take, False
+
+    def cut(self: kafka_log.Log, wait: float) -> kafka_log.Taken:
+        nonlocal lacking
+        taken = take(self, wait)
+        if lacking:
+            taken.wrong[Place("audit", 0)] = "_LOG_TRUNCATION: leader has less"
+            lacking = False
+        return taken
+
+    monkeypatch.setattr(kafka_log.Log, "take", cut)
+    cluster.send("audit", [message(n) for n in range(10)])
+    async with reading(hub) as task:
+        await until(lambda: offset(hub) == 10, task)
+        read = sum(len(one.events) for one in hub.submissions)
+        lacking = True
+        await until(lambda: sum(len(one.events) for one in hub.submissions) == read + 11, task)
+    [lost] = losses(hub)
+    assert (lost["reason"]["code"], lost["outcome"]) == ("log_shorter", "unknown")
+    assert len(hub.contents) == 11, "what is known adds nothing"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,7 +35,7 @@ from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given
 from indelible.ingest.parsers.table import parser_named
 from indelible.ingest.protocols.hub import Configured, Hub
-from indelible.ingest.protocols.kafka_log import Log, Seen
+from indelible.ingest.protocols.kafka_log import TRUNCATED, Log, Seen
 from indelible.ingest.protocols.kafka_positions import (
     Hole,
     Kept,
@@ -260,7 +260,8 @@ class _Consuming:
                 del self._reading[place]
                 self._stuck.pop(place, None)
             self._cluster = seen.cluster
-            await self._begin(changed, seen)
+            cut = {place for place, why in wrong.items() if why.startswith(TRUNCATED)}
+            await self._begin(changed, seen, cut)
             if any(at.life != self._reading[place].life if place in self._reading else True
                    for place, at in before.items()):
                 await self._in_thread(log.renew)
@@ -276,7 +277,7 @@ class _Consuming:
             return True
         return bool(now.topic_id and at.topic_id and now.topic_id != at.topic_id)
 
-    async def _begin(self, places: list[Place], seen: Seen) -> None:
+    async def _begin(self, places: list[Place], seen: Seen, cut: Set[Place]) -> None:
         """Decide where partitions are read from, tell what was lost, and keep both first."""
         now_us = wall_us()
         known = {place.topic: kept for place, kept in self._kept.items()}
@@ -284,7 +285,7 @@ class _Consuming:
         for place in places:
             now, kept = seen.ends[place], self._kept.get(place)
             latest = self._options.start == "latest"
-            found = judged(kept, now, known.get(place.topic), latest, now_us)
+            found = judged(kept, now, known.get(place.topic), latest, now_us, place in cut)
             if found.hole is not None:
                 stem = Stem(kept.cluster, place.topic, kept.life) if kept is not None else Stem(
                     now.cluster, place.topic, found.life)

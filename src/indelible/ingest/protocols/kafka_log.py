@@ -70,11 +70,15 @@ class Keeps(msgspec.Struct, frozen=True):
 class Taken(msgspec.Struct):
     """What came of one take. `ends`: partitions whose end was reached, with the offset to go on at;
     behind the last record that may be the place of a transaction's marker. `wrong`: partitions
-    whose log does not go on, and why."""
+    whose log does not go on, and why, in librdkafka's word (`TRUNCATED`) and the broker's."""
 
     records: list[Record] = []
     ends: dict[Place, int] = {}
     wrong: dict[Place, str] = {}
+
+
+TRUNCATED: Final = "_LOG_TRUNCATION"
+"""A new leader has not all that was read from the one before it."""
 
 
 class Log:

@@ -111,13 +111,14 @@ packed = msgspec.msgpack.Encoder().encode
 
 
 def judged(
-    kept: Kept | None, now: Ends, known: Kept | None, latest: bool, now_us: int
+    kept: Kept | None, now: Ends, known: Kept | None, latest: bool, now_us: int,
+    truncated: bool = False,
 ) -> Judged:
     """What a log as it stands means for a partition that was read up to `kept`.
 
     `known` is what was kept of another partition of the same topic, None for a topic that was never
     read; that one is begun at its end where `latest`. `now_us` names a new life where the brokers
-    do not.
+    do not. `truncated`: the brokers themselves say that they lost some of what was read.
     """
     new_life = now.topic_id or str(now_us)
     if kept is None:
@@ -136,9 +137,10 @@ def judged(
     if not _same(kept, now):
         text = "the topic was deleted and made again"
         return Judged(now.low, new_life, _unread("topic_recreated", text, kept))
-    if kept.offset > now.high:
-        text = (f"the log ends at {now.high}, before what was read: it was made again, or brokers"
-                " lost some of it")
+    if truncated or kept.offset > now.high:
+        text = "a new leader lacks some of what was read" if truncated else (
+            f"the log ends at {now.high}, before what was read: it was made again, or brokers lost"
+            " some of it")
         life = kept.life if kept.topic_id and kept.topic_id == now.topic_id else new_life
         return Judged(now.low, life, _unread("log_shorter", text, kept))
     if kept.offset < now.low:
