@@ -13,8 +13,6 @@ import re
 import shlex
 import signal
 import sys
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -124,35 +122,25 @@ def test_every_record_is_stored_once_through_kills(tmp_path: Path, cluster: Clus
     cluster.make("audit-log", 3)
     place = house(tmp_path, cluster, "audit-log")
     chance = random.Random(7)
-    total, done = 12_000, threading.Event()
+    batches = [range(begin, begin + 200) for begin in range(0, 12_000, 200)]
+    total = 12_000
 
-    def produce() -> None:
-        for begin in range(0, total, 200):
-            cluster.send(
-                "audit-log", [message(n) for n in range(begin, begin + 200)],
-                partition=chance.randrange(3))
-            time.sleep(0.05)
-        done.set()
+    def produce(numbers: range) -> None:
+        cluster.send("audit-log", [message(n) for n in numbers], partition=chance.randrange(3))
 
-    thread = threading.Thread(target=produce)
-    thread.start()
-    kills = 0
-    try:
-        with Server(place) as server:
-            while not done.wait(chance.uniform(0.2, 1.2)):
+    with Server(place) as server:
+        for number, numbers in enumerate(batches[:45]):
+            produce(numbers)
+            if number % 10 == 9:
+                soon(server, lambda: counts(server)["stored"] > 0)
                 kill_collector(server)
-                kills += 1
-                if kills == 3:
-                    break
-            server.kill()  # everything at once
-        with Server(place) as server:
-            soon(server, lambda: counts(server)["stored"] >= total, 90.0)
-            thread.join()
-            figures = counts(server)
-            found = events(server, "source:audit")
-    finally:
-        thread.join()
-    assert kills
+        server.kill()  # everything at once
+    for numbers in batches[45:]:
+        produce(numbers)
+    with Server(place) as server:
+        soon(server, lambda: counts(server)["stored"] >= total, 90.0)
+        figures = counts(server)
+        found = events(server, "source:audit")
     assert figures["stored"] == total
     assert figures["conflicts"] == figures["repeats"] == figures["stretches"] == 0
     assert Counter(one["actor"]["id"] for one in found) == {f"u{n}": 1 for n in range(total)}
