@@ -41,13 +41,20 @@ def run_secured(work: Path) -> dict[str, int]:
     (work / "ca").mkdir(parents=True)
     (work / "others").mkdir()
     authority, others = Authority(work / "ca"), Authority(work / "others")
-    apache = broker(work, authority, "passwords", "SASL_SSL")
+    apache = broker(work, authority, "passwords", "SASL_SSL", **{
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+    })
     apache.format(*[word for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512") for word in
                     ("--add-scram", f"{kind}=[name=indelible,password={PASSWORD}]")])
     tried = 0
     with apache:
         apache.make("audit-log")
         send(apache.inner, "audit-log", [b'{"user": "alice", "action": "login"}'])
+        said = {"tls": "on", "ca": str(authority.path), "sasl": "PLAIN", "user": "indelible"}
+        assert "uthorization" in _found(apache, said, PASSWORD)[0].text
+        for line in block("kafka", "kafka-acls").replace("\\\n", " ").splitlines():
+            apache.allow("indelible", line)
         for kind in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
             said = {"tls": "on", "ca": str(authority.path), "sasl": kind, "user": "indelible"}
             assert _level(apache, said, PASSWORD) == FINE
@@ -74,6 +81,8 @@ def run_secured(work: Path) -> dict[str, int]:
 def _found(apache: Apache, said: dict[str, str], password: str) -> list[Finding]:
     options = options_of({"brokers": apache.brokers, "topics": "audit-log", **said})
     found = kafka_check.check(options, password.encode())
+    if found[0].level != ERROR:
+        assert any(one.about == "retention.ms" for one in found), "it may not see the settings"
     assert not any(PASSWORD in one.text for one in found)
     return found
 
@@ -95,7 +104,7 @@ def _served(work: Path, apache: Apache, authority: Authority) -> None:
     }.items():
         assert old in text, old
         text = text.replace(old, new)
-    words = [*shlex.split(text)[1:], "--data", str(place.data)]
+    words = [*shlex.split(text)[1:], "--option", "group=indelible", "--data", str(place.data)]
     place.cli(*words)
     with Server(place) as server:
         eventually(lambda: "uthentication" in counts_of(server, "audit")["figures"].get(
@@ -104,6 +113,8 @@ def _served(work: Path, apache: Apache, authority: Authority) -> None:
     place.cli(*words, "--replace")
     with Server(place) as server:
         eventually(lambda: counts_of(server, "audit")["stored"] == 1, 60.0)
+        eventually(lambda: "trouble" not in counts_of(server, "audit")["figures"], 30.0)
+        eventually(lambda: counts_of(server, "audit")["figures"].get("behind") == "0 offsets")
         [event] = events(server, "source:audit")
         assert event["via"]["tls"] == "server", event["via"]
         arguments = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in server.pids("collector")]

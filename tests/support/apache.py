@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -151,3 +152,25 @@ class Apache:
         place = TopicPartition(topic, partition)
         found = self.admin.list_offsets({place: OffsetSpec.earliest()})
         return int(next(iter(found.values())).result(30).offset)
+
+    def allow(self, user: str, words: str) -> None:
+        """What a line of `kafka-acls.sh --add` in the documentation allows."""
+        from confluent_kafka.admin import (
+            AclBinding,
+            AclOperation,
+            AclPermissionType,
+            ResourcePatternType,
+            ResourceType,
+        )
+
+        [(kind, name)] = re.findall(r"--(topic|group) (\S+)", words)
+        bindings = [
+            AclBinding(
+                ResourceType[kind.upper()], name, ResourcePatternType.LITERAL, f"User:{user}", "*",
+                AclOperation[re.sub(r"(?<=.)([A-Z])", r"_\1", operation).upper()],
+                AclPermissionType.ALLOW,
+            )
+            for operation in re.findall(r"--operation (\w+)", words)
+        ]
+        for answer in self.admin.create_acls(bindings).values():
+            answer.result(30)
