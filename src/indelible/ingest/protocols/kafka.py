@@ -97,7 +97,6 @@ class _Consuming:
         self._stuck: dict[Place, str] = {}
         self._kept_at = 0.0
         self._newest_us = 0
-        self._records = 0
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafka")
 
     async def run(self) -> None:
@@ -192,7 +191,6 @@ class _Consuming:
         if len(self._under_way) >= KAFKA_BATCHES:
             await self._oldest()
         self._newest_us = max(self._newest_us, batch.newest_us)
-        self._records += len(batch.events)
         delivered: asyncio.Future[Any]
         if batch.events:
             old = 0 < batch.newest_us < wall_us() - round(KAFKA_OLD_SECONDS * MICROS)
@@ -262,7 +260,7 @@ class _Consuming:
             self._cluster = seen.cluster
             cut = {place for place, why in wrong.items() if why.startswith(TRUNCATED)}
             await self._begin(changed, seen, cut)
-            if any(at.life != self._reading[place].life if place in self._reading else True
+            if any(place not in self._reading or self._reading[place].life != at.life
                    for place, at in before.items()):
                 await self._in_thread(log.renew)
             await self._in_thread(
