@@ -155,6 +155,14 @@ def _foreign(work: Path, seed: int, number: int, _out: Path) -> Outcome:
     return Outcome(audited(work, seed_of(seed, number), ENTRIES))
 
 
+def _kafka(work: Path, seed: int, number: int, _out: Path) -> Outcome:
+    from campaigns.kafka import run_kafka
+    from campaigns.kafka_secured import run_secured
+
+    counts = run_kafka(work / "plain", seed_of(seed, number))
+    return Outcome({**counts, **run_secured(work / "secured")})
+
+
 def _bench(work: Path, _seed: int, number: int, out: Path) -> Outcome:
     """One benchmark at full size; its rows stand in `campaign/out/bench`."""
     name = BENCHES[number]
@@ -209,6 +217,10 @@ CAMPAIGNS: dict[str, Campaign] = {
     "foreign": Campaign(
         f"a log of {ENTRIES:,} entries, exported, accepted by programs of others",
         lambda _out: 1, _foreign,
+    ),
+    "kafka": Campaign(
+        "Apache Kafka itself (Java, Maven): transactions, retention, topics made again, kills",
+        lambda _out: 10, _kafka,
     ),
     "benches": Campaign(
         "the benchmarks at ten million events, one a step", lambda _out: len(BENCHES), _bench

@@ -19,6 +19,8 @@ import msgspec
 from fuzz.capture_target import STREAMS as CHANGES
 from fuzz.capture_target import capture
 from fuzz.journal_target import UPLOADS, journal_export
+from fuzz.kafka_target import RECORDS
+from fuzz.kafka_target import record as kafka_record
 from fuzz.s3_target import DIGESTS, NOTICES, digest, told
 from fuzz.targets import Target
 from indelible.base.errors import BadRequest, InvalidEvent, TooLarge
@@ -233,6 +235,7 @@ PARSER_TARGETS: tuple[Target, ...] = (
     Target("hec_lines", lambda: (_HEC,), partial(_request, lambda b: hec.take_lines(b, NOW, {}))),
     Target("journal_export", lambda: UPLOADS, journal_export),
     Target("pgoutput_stream", lambda: CHANGES, capture),
+    Target("kafka_record", lambda: RECORDS, kafka_record),
     Target("s3_notice", lambda: NOTICES, told),
     Target("cloudtrail_digest", lambda: DIGESTS, digest),
 )

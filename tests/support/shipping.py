@@ -66,6 +66,11 @@ def events(server: Server, query: str = "source:app") -> list[dict[str, Any]]:
 
 def counts(server: Server) -> dict[str, Any]:
     """How the source goes, as the list of sources shows it."""
+    return counts_of(server, "app")
+
+
+def counts_of(server: Server, source: str) -> dict[str, Any]:
+    """The same of another source."""
     with server.client("auditor") as client:
-        found: dict[str, Any] = client.get("/v1/sources/app").json()["now"]
+        found: dict[str, Any] = client.get(f"/v1/sources/{source}").json()["now"]
     return found

@@ -345,6 +345,28 @@ S3_REMEMBERED: Final = 50_000  # objects of one source that were read, the newes
 S3_REMEMBER_SECONDS: Final = 180_000  # two days and some hours: a listing sees them again
 S3_SLOT_SECONDS: Final = 600  # of writing times, whose objects are remembered in one position
 
+# --- records of Kafka
+KAFKA_TOPICS: Final = 256  # named by one source
+KAFKA_PARTITIONS: Final = 4_096  # of all of them; each has a position that is kept
+KAFKA_LOOK_SECONDS: Final = 10.0  # between two looks for new partitions, lag and missing topics
+KAFKA_WRONG_SECONDS: Final = 1.0  # the same, while a partition's log does not go on
+KAFKA_ASK_SECONDS: Final = 10.0  # for an answer of the brokers
+KAFKA_WAIT_SECONDS: Final = 0.5  # for a record, where there is none; a stop waits as long
+KAFKA_GATHER_SECONDS: Final = 0.1  # from the first record of a batch, where more may come
+KAFKA_TAKEN: Final = 200  # records taken from the library at once; each may have megabytes
+KAFKA_BATCH_BYTES: Final = 4 << 20  # of events made durable together
+KAFKA_BATCHES: Final = 4  # on their way to be durable at once
+KAFKA_QUEUE_BYTES: Final = 16 << 20  # fetched ahead of what is read, of one source
+KAFKA_QUEUED: Final = 10_000  # records of a partition, below which more are fetched
+KAFKA_FETCH_BYTES: Final = 16 << 20  # of one answer; a single record may be larger
+KAFKA_ANSWER_BYTES: Final = 128 << 20  # of one answer, with the largest record that brokers take
+KAFKA_KEEP_SECONDS: Final = 1.0  # between two notes of how far was read
+KAFKA_OLD_SECONDS: Final = 3_600  # a record that is older when it is read is no present event
+KAFKA_HEADERS: Final = 64  # of one record that are told; the others are counted
+KAFKA_SHOWN_BYTES: Final = 1_024  # of a key or a header; a longer one is told by its hash
+KAFKA_BEHIND_SHOWN: Final = 10  # partitions named with how far behind they are
+KAFKA_RETENTION_DAYS: Final = 2  # a shorter one of a topic is remarked by `source check`
+
 # --- digests of CloudTrail
 DIGEST_BYTES: Final = 64 << 20  # unpacked: the names of 150,000 log files
 DIGEST_RAW_BYTES: Final = 256 << 10  # a larger one is not kept whole in the record of its check

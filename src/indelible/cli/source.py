@@ -14,7 +14,7 @@ from indelible.cli.client import path_of
 from indelible.cli.failures import Refused
 from indelible.cli.options import FILE, Client, Output, talks
 from indelible.cli.output import age_of, age_text, count_text, decode
-from indelible.cli.source_check import check, explained
+from indelible.cli.source_check import CHECKED, check, explained
 from indelible.cli.token import write_secret
 from indelible.cli.visible import visible
 from indelible.ingest.sources import CRITICALITIES, PROTOCOLS, SourceSettings
@@ -109,7 +109,7 @@ def add(
     made = decode(raw, SourceAnswer)
     verb = "changed" if replace else "added"
     lines = [f"Source {visible(name)} is {verb}: {PROTOCOLS[protocol].about}."]
-    if protocol == "postgres" and not out.json:
+    if protocol in CHECKED and not out.json:
         lines += explained(out, settings, str(asked["secret"]))
     if made.token and output is not None:
         write_secret(output, made.token)

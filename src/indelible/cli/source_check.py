@@ -14,10 +14,13 @@ from indelible.cli.failures import Refused
 from indelible.cli.options import Client, Output, talks
 from indelible.cli.output import decode
 from indelible.cli.visible import visible
-from indelible.ingest.protocols.postgres_capture_checks import ERROR, FINE, Finding
+from indelible.ingest.protocols import kafka_check, kafka_settings, postgres_capture_settings
+from indelible.ingest.protocols.findings import ERROR, FINE, Finding
 from indelible.ingest.protocols.postgres_capture_facts import check as ask
-from indelible.ingest.protocols.postgres_capture_settings import options_of
 from indelible.ingest.sources import SourceSettings
+
+CHECKED = ("kafka", "postgres")
+"""Protocols whose servers can be asked whether they are set up for being read."""
 
 _COLORS = {"error": "red", "warning": "yellow", "fine": "green"}
 
@@ -45,10 +48,11 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 def check(
     client: Client, out: Output, name: str, tenant: str, secret_file: str | None
 ) -> None:
-    """Check the server that a source of the protocol postgres reads, from this machine.
+    """Check the server that a source of the protocol postgres or kafka reads, from this machine.
 
-    Every setting that change capture needs, each with the statement to paste where it is not as it
-    should be; and how far behind its slot is. Exits with 3 where nothing can be captured.
+    Of PostgreSQL every setting that change capture needs, each with the statement to paste where it
+    is not as it should be, and how far behind its slot is; of Kafka whether the brokers let us in,
+    and for how long they keep what is not read. Exits with 3 where nothing can be read.
 
     \b
     Examples:
@@ -58,10 +62,10 @@ def check(
 
     raw = client.get(path_of("v1", "sources", name), {"tenant": tenant or None})
     settings = decode(raw, _Answer).settings
-    if settings is None or settings.protocol != "postgres":
+    if settings is None or settings.protocol not in CHECKED:
         raise Refused(
             f"the source {name!r} has nothing to check",
-            remedy="Sources of the protocol postgres are checked.",
+            remedy=f"Sources of the protocols {' and '.join(CHECKED)} are checked.",
         )
     found = findings_of(settings, read_secret(secret_file) if secret_file else "")
     ready = not any(one.level == ERROR for one in found)
@@ -73,7 +77,10 @@ def check(
 
 def findings_of(settings: SourceSettings, secret: str) -> list[Finding]:
     """What there is to say of a source's server; raises `IndelibleError` out of its reach."""
-    return asyncio.run(ask(options_of(settings.options), secret.encode()))
+    if settings.protocol == "kafka":
+        return kafka_check.check(kafka_settings.options_of(settings.options), secret.encode())
+    options = postgres_capture_settings.options_of(settings.options)
+    return asyncio.run(ask(options, secret.encode()))
 
 
 def lines_of(out: Output, found: Sequence[Finding], least: str = FINE) -> list[str]:

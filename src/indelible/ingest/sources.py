@@ -22,6 +22,7 @@ from indelible.ingest.parsers.contract import Network
 from indelible.ingest.parsers.table import AUTO, parser_named
 from indelible.ingest.protocols import (
     files,
+    kafka_settings,
     postgres_capture_settings,
     pull_description,
     s3_options,
@@ -73,6 +74,10 @@ PROTOCOLS: Final = MappingProxyType(
         "s3": Protocol(
             "objects in an S3 bucket, found by listing or told by an SQS queue", "none",
             s3_options.OPTIONS, s3_options.NEEDS,
+        ),
+        "kafka": Protocol(
+            "records of Kafka's topics, from the last durable one on", "none",
+            kafka_settings.OPTIONS, kafka_settings.NEEDS,
         ),
     }
 )
@@ -148,6 +153,8 @@ def checked(asked: SourceSettings) -> SourceSettings:
         postgres_capture_settings.check_options(asked.options)
     if asked.protocol == "s3":
         s3_options.check_options(asked.options)
+    if asked.protocol == "kafka":
+        kafka_settings.check_options(asked.options)
     return asked
 
 

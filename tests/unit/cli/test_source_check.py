@@ -10,7 +10,8 @@ from tests.unit.cli.conftest import Cli, FakeServer
 
 from indelible.base.errors import EXIT_OK, EXIT_REFUSED, EXIT_UNREACHABLE, Unreachable
 from indelible.cli import source_check
-from indelible.ingest.protocols.postgres_capture_checks import Finding
+from indelible.ingest.protocols import kafka_settings
+from indelible.ingest.protocols.findings import Finding
 from indelible.ingest.protocols.postgres_capture_settings import Options
 
 DSN = "host=db dbname=shop user=indelible"
@@ -122,3 +123,24 @@ def _view() -> dict[str, object]:
         "stored": 0, "duplicates": 0, "conflicts": 0, "repeats": 0, "unparsed": 0, "refused": 0,
         "dropped": 0,
     }
+
+
+def test_a_source_of_kafka_is_checked_with_its_own_options(
+    run: Cli, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"brokers": "a.example.org:9092", "topics": "audit"}
+    server.answer(
+        "GET", "/v1/sources/log",
+        {"settings": {"id": "log", "protocol": "kafka", "options": said}, "now": {}},
+    )
+    asked: list[tuple[tuple[str, ...], bytes]] = []
+
+    def check(options: kafka_settings.Options, secret: bytes) -> list[Finding]:
+        asked.append((options.topics, secret))
+        return [FINE]
+
+    monkeypatch.setattr(source_check.kafka_check, "check", check)
+    (tmp_path / "password").write_text("let me in\n")
+    result = run("source", "check", "log", "--secret-file", str(tmp_path / "password"))
+    assert (result.exit_code, result.stdout) == (EXIT_OK, "fine: the role may read\n")
+    assert asked == [(("audit",), b"let me in")]

@@ -53,7 +53,7 @@ def understood(taken: Taken, parser: Parser) -> tuple[list[Parsed], list[Rejecte
     refused = list(taken.refused)
     for one in taken.messages:
         try:
-            events.append(_read(one, parser))
+            events.append(read(one, parser))
         except InvalidEvent as error:
             refused.append(rejected(one.line, error))
     if len(refused) > len(taken.refused):
@@ -66,7 +66,8 @@ def by_line(refused: Iterable[Rejected]) -> dict[int, Rejected]:
     return {refusal.line: refusal for refusal in refused}
 
 
-def _read(one: Message, parser: Parser) -> Parsed:
+def read(one: Message, parser: Parser) -> Parsed:
+    """One message as an event, or as an `unparsed` one; raises `InvalidEvent` for one too large."""
     message, given = one.inner, one.given
     if one.instead is not None and parser is AUTO and isinstance(message, str):
         known = recognised(message, given)

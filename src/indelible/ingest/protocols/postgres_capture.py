@@ -32,15 +32,10 @@ from indelible.base.limits import (
     CAPTURE_SHARE,
 )
 from indelible.ingest.parsed import Parsed
+from indelible.ingest.protocols.findings import ERROR, WARNING, Finding
 from indelible.ingest.protocols.hub import Configured, Hub
 from indelible.ingest.protocols.pgoutput import lsn_of, lsn_text
-from indelible.ingest.protocols.postgres_capture_checks import (
-    ERROR,
-    WARNING,
-    Finding,
-    SlotFacts,
-    findings,
-)
+from indelible.ingest.protocols.postgres_capture_checks import SlotFacts, findings
 from indelible.ingest.protocols.postgres_capture_events import VERSION, At, Place, Translator
 from indelible.ingest.protocols.postgres_capture_facts import connected, facts_of, slot_of, told
 from indelible.ingest.protocols.postgres_capture_look import Look, Looked

@@ -6,26 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import msgspec
 
 from indelible.base.limits import CAPTURE_TABLES_SHOWN
+from indelible.ingest.protocols.findings import ERROR, FINE, LEVELS, WARNING, Finding
 from indelible.ingest.protocols.postgres_capture_settings import Options
-
-ERROR: Final = "error"
-WARNING: Final = "warning"
-FINE: Final = "fine"
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One remark. `error`: nothing can be captured; `warning`: something will be missing, or harm;
-    `fine`: it is as it should be. `remedy` is SQL to paste where that is enough."""
-
-    level: str
-    about: str
-    text: str
-    remedy: str = ""
 
 
 class TableFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,8 +69,7 @@ def findings(facts: Facts, options: Options) -> list[Finding]:
     """Every remark, errors first."""
     found = [*_server(facts), *_wal(facts, options), *_publication(facts, options),
              *_tables(facts), *_slot(facts, options)]
-    order = (ERROR, WARNING, FINE)
-    return sorted(found, key=lambda one: order.index(one.level))
+    return sorted(found, key=lambda one: LEVELS.index(one.level))
 
 
 def _finding(level: str, about: str, text: str, remedy: str = "") -> Finding:

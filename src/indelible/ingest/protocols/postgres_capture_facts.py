@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from indelible.base.errors import Unreachable
+from indelible.ingest.protocols.findings import Finding
 from indelible.ingest.protocols.pgoutput import lsn_of
 from indelible.ingest.protocols.postgres_capture_checks import (
     Facts,
-    Finding,
     SlotFacts,
     TableFacts,
     findings,

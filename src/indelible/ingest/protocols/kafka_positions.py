@@ -1,0 +1,192 @@
+"""How far the partitions of topics were read, and what to do where a log does not go on: pure.
+
+`judged` compares what was kept with what the brokers say. Offsets that no record has (compaction,
+the markers of transactions) are no holes: only where a log begins behind what was read, ends before
+it, or is another log, records are lost. That is never passed over in silence.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from indelible.event.model import (
+    Actor,
+    ActorType,
+    Event,
+    Operation,
+    Outcome,
+    Reason,
+    Severity,
+    Target,
+)
+from indelible.ingest.parsed import Parsed
+from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.protocols.kafka_records import VERSION, Stem
+
+_PREFIX: Final = "kafka/"
+_FIRST_LIFE: Final = "1"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_encode = msgspec.json.Encoder().encode
+
+
+class Place(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """How far a partition was read: every record before `offset` is durable.
+
+    `topic_id` is the brokers' own id of the topic, '' where they told none, `life` what stands for
+    it in the ids of records (`Stem.life`): once chosen it stays as long as the topic is the same.
+    `known_end` is where the log ended when it was last looked at.
+    """
+
+    cluster: str
+    topic_id: str
+    life: str
+    offset: int
+    known_end: int
+
+
+class Ends(msgspec.Struct, frozen=True):
+    """A partition as the brokers have it now: `low` is its first offset, `high` the next one to be
+    written, `stable` the first that is not decided yet (an open transaction)."""
+
+    cluster: str
+    topic_id: str
+    low: int
+    high: int
+    stable: int
+
+
+class Hole(NamedTuple):
+    """Why records are missing: those from `first` to `last`, as far as that can be said.
+
+    Without any such number `last` is less than `first`. `comparable`: the numbers are the log's.
+    """
+
+    code: str
+    text: str
+    first: int
+    last: int
+
+
+class Judged(NamedTuple):
+    """Where to read on, in which log, and what was lost before it."""
+
+    offset: int
+    life: str
+    hole: Hole | None = None
+
+
+_kept = msgspec.msgpack.Decoder(Kept)
+
+
+def kept_of(configured: Configured) -> dict[Place, Kept]:
+    """What was kept of a source's partitions."""
+    found = {}
+    for name, value in configured.positions.items():
+        topic, slash, number = name.removeprefix(_PREFIX).rpartition("/")
+        if name.startswith(_PREFIX) and slash and number.isdigit():
+            found[Place(topic, int(number))] = _kept.decode(value)
+    return found
+
+
+def name_of(place: Place) -> str:
+    """The name under which a partition's position is kept."""
+    return f"{_PREFIX}{place}"
+
+
+packed = msgspec.msgpack.Encoder().encode
+
+
+def judged(
+    kept: Kept | None, now: Ends, known: Kept | None, latest: bool, now_us: int,
+    truncated: bool = False,
+) -> Judged:
+    """What a log as it stands means for a partition that was read up to `kept`.
+
+    `known` is what was kept of another partition of the same topic, None for a topic that was never
+    read; that one is begun at its end where `latest`. `now_us` names a new life where the brokers
+    do not. `truncated`: the brokers themselves say that they lost some of what was read.
+    """
+    new_life = now.topic_id or str(now_us)
+    if kept is None:
+        if known is None:
+            life = now.topic_id or _FIRST_LIFE
+            return Judged(now.high if latest else now.low, life)
+        same = _same(known, now)
+        hole = None
+        if same and now.low:
+            text = "the partition is new, and what came first was deleted before it was read"
+            hole = Hole("expired", text, 0, now.low - 1)
+        return Judged(now.low, known.life if same else new_life, hole)
+    if kept.cluster != now.cluster:
+        text = f"the brokers are those of another cluster now (it was {kept.cluster})"
+        return Judged(now.low, new_life, _unread("other_cluster", text, kept))
+    if not _same(kept, now):
+        text = "the topic was deleted and made again"
+        return Judged(now.low, new_life, _unread("topic_recreated", text, kept))
+    if truncated or kept.offset > now.high:
+        text = "a new leader lacks some of what was read" if truncated else (
+            f"the log ends at {now.high}, before what was read: it was made again, or brokers lost"
+            " some of it")
+        life = kept.life if kept.topic_id and kept.topic_id == now.topic_id else new_life
+        return Judged(now.low, life, _unread("log_shorter", text, kept))
+    if kept.offset < now.low:
+        text = "the brokers deleted records before they were read: the topic's retention is short"
+        hole = Hole("expired", text, kept.offset, now.low - 1)
+        return Judged(now.low, kept.life, hole)
+    return Judged(kept.offset, kept.life)
+
+
+def _same(kept: Kept, now: Ends) -> bool:
+    """Whether a log may be the one that was read; without ids of topics nothing else is known."""
+    if kept.cluster != now.cluster:
+        return False
+    return not kept.topic_id or not now.topic_id or kept.topic_id == now.topic_id
+
+
+def _unread(code: str, text: str, kept: Kept) -> Hole:
+    """What of a log that is gone was known to be there and had not been read."""
+    return Hole(code, text, kept.offset, kept.known_end - 1)
+
+
+def hole_event(hole: Hole, stem: Stem, place: Place, now_us: int) -> Parsed:
+    """The loss as an event of the source itself.
+
+    A log that is gone, and of which everything that was known had been read, may have held more:
+    nobody can say, so its outcome is unknown.
+    """
+    lost = hole.first <= hole.last
+    ident = f"{stem.id_of(place.partition, hole.first)}/{hole.code}"
+    data = {"first_offset": hole.first, "last_offset": hole.last} if lost else {
+        "first_offset": hole.first}
+    event = Event(
+        action="kafka.partition.lose",
+        actor=Actor(type=ActorType.SYSTEM, id="kafka"),
+        operation=Operation.OTHER,
+        targets=[Target(type="kafka_partition", id=str(place), parent=place.topic)],
+        time=_EPOCH + timedelta(microseconds=now_us),
+        outcome=Outcome.FAILURE if lost else Outcome.UNKNOWN,
+        reason=Reason(code=hole.code, text=hole.text),
+        id=ident,
+        severity=Severity.HIGH if lost else Severity.MEDIUM,
+        labels={"topic": place.topic},
+        data=Raw(_encode(data)),
+        raw=UNSET,
+    )
+    return Parsed(
+        content=_encode(event), idempotent=ident.encode(), line=1, id=ident, time_us=now_us,
+        parser=VERSION,
+    )
