@@ -43,7 +43,8 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 @click.argument("name")
 @click.option("--tenant", default="", metavar="T", help="Tenant it is bound to.")
 @click.option("--secret-file", type=click.Path(allow_dash=True), metavar="FILE",
-              help="The password; `-` reads standard input.  [default: PGPASSWORD or ~/.pgpass]")
+              help="The password; `-` reads standard input.  "
+                   "[default: of PostgreSQL PGPASSWORD or ~/.pgpass]")
 @talks()
 def check(
     client: Client, out: Output, name: str, tenant: str, secret_file: str | None
