@@ -33,7 +33,7 @@ def test_the_commands_of_the_page_deliver_once(tmp_path: Path) -> None:
     (tmp_path / "github.secret").write_text("It's a Secret")
     with Server(house.place) as server:
         text = block("webhooks", "webhook-curl").replace("webhooks/github", "webhooks/app")
-        script = text.replace("8080", str(server.port))
+        script = text.replace("8440", str(server.port))
         for duplicates in (0, 1):
             done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=30,
                                   check=True, cwd=tmp_path)

@@ -48,8 +48,8 @@ class Ship:
 
 def filled(text: str, port: str, token: str, **more: str) -> str:
     """A block with another port, token and whatever else is named."""
-    assert "8080" in text
-    for old, new in {"8080": port, "TOKEN": token, **more}.items():
+    assert "8440" in text
+    for old, new in {"8440": port, "TOKEN": token, **more}.items():
         assert old in text, f"there is no {old} in it"
         text = text.replace(old, new)
     return text

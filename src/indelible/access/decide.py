@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from indelible.access.principal import Principal
-from indelible.access.role import PERMISSIONS, Permission, Role
+from indelible.access.role import GRANTABLE, PERMISSIONS, Permission, Role
 from indelible.event.reserved import OWN_NAME, is_own_source, is_own_tenant
 
 OWN_TENANT = OWN_NAME
@@ -38,7 +38,8 @@ def decide(
     """Whether `principal` may use `permission` on `resource`."""
     role = principal.role
     if permission not in PERMISSIONS[role]:
-        able = ", ".join(r.value for r in Role if permission in PERMISSIONS[r])
+        able = ", ".join(r.value for r in GRANTABLE if permission in PERMISSIONS[r])
+        able = able or f"{Role.OWNER.value}, who works on the folder itself"
         return Decision(
             allowed=False,
             why=f"the role {role.value} lacks the permission {permission.value}; with it: {able}",
