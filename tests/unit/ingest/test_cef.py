@@ -197,3 +197,16 @@ def test_what_a_device_lets_through_is_nobodys_right() -> None:
 def test_nothing_in_a_message_makes_the_parser_fail(tail: str) -> None:
     parsed = parse_one("cef", (HEAD + "login|3|" + tail).encode("utf-8", "replace"))
     assert b"parser_failed" not in parsed.content
+
+
+@pytest.mark.parametrize(("said", "outcome"), [
+    ("outcome=true", "success"), ("outcome=false", "failure"), ("act=REQ_BLOCKED", "denied"),
+    ("act=Authentication failed", "failure"), ("act=true", None),
+])
+def test_outcomes_are_said_in_many_ways(said: str, outcome: str | None) -> None:
+    assert event(HEAD + f"Page opened|5|suser=ann {said}").get("outcome") == outcome
+
+
+def test_an_authentication_that_failed_is_a_sign_in() -> None:
+    found = event(HEAD + "Authentication failed|5|suser=ann")
+    assert (found["operation"], found["outcome"]) == ("login", "failure")

@@ -218,3 +218,41 @@ def test_nothing_in_a_record_makes_the_parser_fail(record: dict[str, Any]) -> No
     except NotUnderstood as no:
         code = no.code
     assert code in ("", "low_confidence")
+
+
+@pytest.mark.parametrize(("members", "address"), [
+    ({"initiator": {"name": "ann", "host": {"address": "192.0.2.7"}}}, "192.0.2.7"),
+    ({"user": "ann", "remoteClientAddress": "192.0.2.7"}, "192.0.2.7"),
+    ({"user": "ann", "addr.remote": "192.0.2.7:4711"}, "192.0.2.7"),
+    ({"user": "ann", "source": "192.0.2.7"}, "192.0.2.7"),
+    ({"user": "ann", "address": "192.0.2.7"}, "192.0.2.7"),
+    ({"user": "ann", "clientAddress": "/192.0.2.7:4711"}, "192.0.2.7"),
+    ({"user": "ann", "clientAddress": "web1/192.0.2.7"}, "192.0.2.7"),
+    ({"user": "ann", "serverAddress": "192.0.2.7"}, None),
+    ({"user": "ann", "target": {"host": {"address": "192.0.2.7"}}}, None),
+    ({"user": "ann", "source": "10.0.0.0/8"}, None),
+    ({"user": "ann", "source": "bolt client/192.0.2.8:1 server/192.0.2.7:7687"}, None),
+])
+def test_where_somebody_was_has_many_names(members: dict[str, Any], address: str | None) -> None:
+    found = event({"time": "2026-03-03T09:14:07Z", "action": "user.delete", **members})
+    assert found["actor"]["id"] == "ann"
+    assert found.get("origin", {}).get("ip") == address
+
+
+@pytest.mark.parametrize(("members", "who"), [
+    ({"user": {"id": 17, "name": "ann"}}, "ann"),
+    ({"user": {"id": "17"}}, "17"),
+    ({"actors": {"client": {"id": "c1", "name": "Console"}, "user": {"name": "ann"}}}, "ann"),
+    ({"actors": {"client": {"name": "Console"}}}, "Console"),
+    ({"identity": "bob", "username": "ann"}, "ann"),
+    ({"auth": {"user_info": {"id": "u_1"}}}, "u_1"),
+])
+def test_people_are_called_by_their_names(members: dict[str, Any], who: str) -> None:
+    found = event({"time": "2026-03-03T09:14:07Z", "action": "user.delete", **members})
+    assert found["actor"]["id"] == who
+
+
+def test_a_time_may_be_an_object() -> None:
+    found = event({"timestamp": {"epochSecond": 1_772_529_247, "nano": 1}, "user": "ann",
+                   "action": "user.delete"})
+    assert found["time"] == "2026-03-03T09:14:07Z"

@@ -32,6 +32,7 @@ from indelible.ingest.parsers.guess_told import outcome_of, severity_of
 from indelible.ingest.parsers.pick import action, ip, reason
 
 _TOKEN = re.compile(r"[^\s@]{1,80}|[^\s@]{1,40}(?:\s[^\s@]{1,40}){1,7}\.?")
+_NAMED_ADDRESS = re.compile(r"[\w.-]{0,255}/[0-9A-Fa-f:.%\[\]]{2,64}", re.ASCII)
 _NO_ACTION = re.compile(
     r"[\d.\s:+-]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{24,}|https?://.*|\d{4}-\d\d-\d\d.*"
 )
@@ -213,8 +214,12 @@ def _where(found: Candidates, what: Done, members: dict[str, Guess]) -> None:
 
 
 def _address(value: str) -> str:
-    """The address in a text; appliances put port and interface behind (`10.0.0.5:443:X1`)."""
+    """The address in a text; appliances put port and interface behind (`10.0.0.5:443:X1`), Java a
+    name and a slash in front (`web1/10.0.0.5:443`)."""
     found = ip(value)
+    if not found and _NAMED_ADDRESS.fullmatch(value):
+        value = value.rpartition("/")[2]
+        found = ip(value)
     if not found and value[:1].isdigit() and value.partition(":")[0].count(".") == 3:
         return ip(value.partition(":")[0])
     return found

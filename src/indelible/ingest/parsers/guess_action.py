@@ -159,7 +159,7 @@ def _split(said: list[str]) -> Done | None:
 
 def _strong(said: list[str]) -> bool:
     """Whether the last word is the verb after all (`backup_completed` has none before it)."""
-    return not any(present_of(word) for word in said[:-1])
+    return not any(present_of(word) or word in _ACTS for word in said[:-1])
 
 
 def _at_end(said: list[str]) -> Done | None:

@@ -62,7 +62,7 @@ def roles(path: Path) -> tuple[Role, ...]:
     found: list[Role] = []
     told = [name for name in holders if name in tables.ASIDE]
     if told and all(name in tables.PARAMETERS for name in told):
-        found.append(Role("asked_ip", _ip_weight(path, leaf, "") - lost))
+        found.append(Role("asked_ip", _ip_weight(path, leaf, "", []) - lost))
     if told and len(holders) <= 2 and leaf in ("action", "operation", "verb", "event"):
         found.append(Role("action", tables.WEAK_ACTION - lost))
     if not told:
@@ -93,7 +93,7 @@ def _plain(path: Path, leaf: str, holders: list[str], lost: int) -> list[Role]:
     apart = any(name not in tables.WRAPPERS for name in holders)
     found = [
         Role("time", _time_weight(path, leaf, near) - lost),
-        Role("ip", _ip_weight(path, leaf, near) - lost),
+        Role("ip", _ip_weight(path, leaf, near, holders) - lost),
         Role("action", _action_weight(leaf, near, apart) - lost),
         Role("message", (0 if apart else tables.MESSAGES.get(leaf, 0)) - lost),
     ]
@@ -119,7 +119,7 @@ def _time_weight(path: Path, leaf: str, near: str) -> int:
     weight = tables.TIMES.get(leaf, 0)
     if weight:
         return weight
-    inner = leaf in ("date", "iso", "epoch", "value", "seconds", "string", "ms", "iso8601", "utc")
+    inner = leaf in tables.TIME_LEAVES
     if inner and near in tables.TIMES:
         return tables.TIMES[near] - 2
     said = words(path[-1])
@@ -128,14 +128,20 @@ def _time_weight(path: Path, leaf: str, near: str) -> int:
     return min([tables.LESS_TIME[word] for word in said if word in tables.LESS_TIME], default=62)
 
 
-def _ip_weight(path: Path, leaf: str, near: str) -> int:
+def _ip_weight(path: Path, leaf: str, near: str, holders: list[str]) -> int:
     if leaf in tables.IP_LEAVES and near in tables.IP_HOLDERS:
         return 97
     said = words(path[-1])
     if not tables.NO_IP.isdisjoint(said):
         return 0
+    if leaf in tables.IP_LEAVES and near == "host" and any(
+        one in tables.IP_HOLDERS or one in tables.ACTORS for one in holders
+    ):
+        return 90  # the machine of who acted: CADF's `initiator.host.address`
     if leaf in tables.IPS:
         return tables.IPS[leaf]
+    if not (tables.IP_WORDS.isdisjoint(said) or tables.IP_OF.isdisjoint(said)):
+        return 80
     ends = said[-1] in ("ip", "ips", "ipv4", "ipv6")
     if ends or said[-2:] in (["ip", "address"], ["ip", "addr"]):
         return 70
@@ -200,6 +206,8 @@ def _in_container(
             outside = _lost([name for name in names[:at] if name != "0"])
             inside = sum(1 for name in between if name != "0")
             best = max(stems[name] for name in names[at:last] if name in stems)
+            if between and between[-1] in tables.SERVICES:  # beside a person in it, perhaps
+                return best - inside - outside - 10, part, (path[:last], between[-1])
             return best - inside - outside, part, (path[: at + 1], names[at])
     return None
 

@@ -8,7 +8,7 @@ people use where there are any: e-mail, login, then the vendor's own id.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from indelible.ingest.parsers.pick import ip, or_unset, part
 _EMAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
 _SENTENCE = re.compile(r"\S+(?:\s+\S+){6,}")
+_CALLED = ("email", "login", "self", "id", "name")
 _QUALITY = {"email": 12, "login": 10, "self": 8, "name": 4, "id": 1}
 """What a group gains by the best name it has."""
 
@@ -95,12 +96,24 @@ def _part(part: str, text: str, number: bool, person: bool) -> str:
     return "login" if part == "email" else part
 
 
+def called_by(parts: Mapping[str, Found]) -> str:
+    """The part by which people call somebody, '' where there is none.
+
+    A number serves only where there is no name.
+    """
+    found = next((one for one in _CALLED if one in parts), "")
+    if found and "name" in parts and str(parts[found].value).isdecimal():
+        return "name"
+    return found
+
+
 def actor_of(group: Group) -> Actor | None:
     """The actor that a group tells, None when its name is none."""
     email, name = group.value("email"), group.value("name")
     if not name and "given" in group.parts:
         name = f"{group.value('given')} {group.value('family')}".strip()
-    ident = group.value("email", "login", "self", "id", "name")
+    chosen = called_by(group.parts)
+    ident = group.value(chosen) or name
     if not ident:
         return None
     said = group.value("type")

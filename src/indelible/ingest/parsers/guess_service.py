@@ -15,7 +15,7 @@ from indelible.event.actions import operation_of, present_of
 from indelible.event.model import Actor, ActorType, Operation, Outcome, Severity
 from indelible.ingest.parsers.contract import Given
 from indelible.ingest.parsers.guess import guess
-from indelible.ingest.parsers.guess_action import Done, done, in_text
+from indelible.ingest.parsers.guess_action import Done, done, in_text, words
 from indelible.ingest.parsers.guess_tables import named
 from indelible.ingest.parsers.guess_time import Moment, read_time
 from indelible.ingest.parsers.guess_told import (
@@ -120,10 +120,19 @@ def nobody_named(address: str, host: str, product: str) -> Actor:
     return Actor(type=ActorType.SYSTEM, id=host or product or "system")
 
 
-def outcome_said(words: tuple[str, ...], names: tuple[str, ...]) -> Outcome | None:
-    """The first of `words` that is an outcome, else what the event's names say."""
-    for word in words:
-        found = outcome_of_word(word.rpartition("/")[2].rpartition("?")[2]) if word else None
+def outcome_said(said: tuple[str, ...], names: tuple[str, ...]) -> Outcome | None:
+    """The first of `said` that is an outcome, else what the event's names say.
+
+    The first word is of a member that asks for an outcome: there `true` is one. The others may be
+    names that end in one (`REQ_BLOCKED`).
+    """
+    asked = said[0].strip().lower() if said else ""
+    if asked in ("true", "false"):
+        return Outcome.SUCCESS if asked == "true" else Outcome.FAILURE
+    for word in said:
+        plain = word.rpartition("/")[2].rpartition("?")[2] if len(word) <= NAME_CHARS else ""
+        last = words(plain)[-1] if plain else ""
+        found = outcome_of_word(plain) or outcome_of_word(last) or outcome_in_name(plain)
         if found is not None:
             return found
     for name in names:

@@ -64,15 +64,15 @@ ACTORS: Final = weighted(
     performingadmin triggeredby executedby executor actedby doneby eventinitiator perpetrator
     initiatinguser performedbyuser initiatedbyuser actinguser actingprincipal;
     96: principal authenticationinfo caller callinguser requester requestor requestedby requestuser
-    useridentity calleridentity callerprincipal identity authenticateduser sourceuser srcuser suser
-    triggeringuser submitter submittedby authenticatedprincipal accessor;
+    useridentity calleridentity callerprincipal authenticateduser sourceuser srcuser suser
+    triggeringuser submitter submittedby authenticatedprincipal accessor realuserid;
     93: administrator admin adminuser operator supervisor currentuser sessionuser remoteuser
     authuser whodunnit who staff staffuser agentuser actormember loggedinuser loginuser;
     90: changedby modifiedby updatedby lastmodifiedby lastupdatedby createdby editedby deletedby
     uploadedby approvedby author authoredby editor creator committer pusher openedby terminatedby
     invitedby sentby grantedby signedby accessedby addedby removedby by;
     85: user users usr usrname dbuser osuser webuser ur enduser audituser eventuser
-    loginaccount;
+    loginaccount userinfo userdetails; 84: identity;
     70: login person member employee subject subjectuser sender identityuser consumer
     dbusername; 55: client serviceaccount apikey accesskey; 40: account owner customer"""
 )
@@ -134,6 +134,11 @@ TIMES: Final = weighted(
 """Names of the time at which it happened."""
 
 TIME_ENDS: Final = named("time timestamp datetime date at ts epoch utc millis ms on when")
+TIME_LEAVES: Final = named(
+    """date iso epoch value seconds string ms iso8601 utc epochsecond epochseconds epochmilli
+    epochmillis"""
+)
+"""Members of a time that is an object."""
 NO_TIME: Final = named(
     """expir expires expiry expiration expire duration elapsed zone timezone offset timeout cpu run
     db valid ttl retention birth due scheduled next uptime took interval response wait not exp nbf
@@ -157,9 +162,13 @@ IPS: Final = weighted(
     peeraddr peerip fromip remoteaddrs fromaddress sourceaddr src caddr remotehost remote
     useraddress requestaddress;
     90: ip ipaddress ipaddr ipv4 ipv6 ipv4address ipv6address ips ipaddresses networkip;
-    40: location endpoint"""
+    45: address addr; 40: location endpoint source client origin peer from"""
 )
 """Names of the address at which the one who acted was."""
+
+IP_WORDS: Final = named("ip address addr ipv4 ipv6")
+IP_OF: Final = named("client remote source src peer caller requester requestor user origin")
+"""Words of which a name has one of both (`remoteClientAddress`, `addr.remote`)."""
 
 NO_IP: Final = named(
     """server dst dest destination target host local internal private proxy gateway nat next
@@ -195,7 +204,7 @@ WEAK_ACTION: Final = ACTIONS["type"]
 
 ACTION_ENDS: Final = weighted("75: action operation activity verb; 70: event eventtype actiontype")
 ACTION_HOLDERS: Final = named(
-    "event action operation activity eventtype actiontype audit auditevent verb"
+    "event action operation activity eventtype actiontype audit auditevent verb api"
 )
 ACTION_LEAVES: Final = weighted(
     "97: action; 95: name tag operation verb; 92: type value id code key"

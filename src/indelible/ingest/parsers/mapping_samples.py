@@ -17,7 +17,7 @@ from indelible.ingest.parsers.guess import Guess, Guesses, guess
 from indelible.ingest.parsers.guess_changes import changes_in, places_in
 from indelible.ingest.parsers.guess_leaves import leaves_of
 from indelible.ingest.parsers.guess_names import Path, joined
-from indelible.ingest.parsers.guess_people import Group
+from indelible.ingest.parsers.guess_people import Group, called_by
 from indelible.ingest.parsers.guess_time import Moment, read_epoch
 from indelible.ingest.parsers.keyvalue import LEAST, record_of
 from indelible.ingest.parsers.mapping_forms import with_texts
@@ -34,7 +34,6 @@ _PLAIN: Final = {
     "action": "action", "outcome": "outcome", "mfa": "actor.auth.mfa",
     "method": "actor.auth.method",
 }
-_IDS: Final = ("email", "login", "self", "id", "name")
 
 
 class Where(NamedTuple):
@@ -171,7 +170,7 @@ def _of_person(
 ) -> None:
     """The members of a group, as the parts of an actor."""
     parts = group.parts
-    chosen = next(name for name in _IDS if name in parts)
+    chosen = called_by(parts)
     _take(found, f"{front}.id", parts[chosen].path, record, sure)
     for name, member in (("name", "name"), ("email", "email"), ("type", "type"),
                          ("id", "own_id"), ("session", "session")):
