@@ -168,6 +168,7 @@ def test_links_to_the_next_page_are_found_among_others() -> None:
     assert next_link("<https://a/z>; rel=next") == "https://a/z"
     assert next_link('<https://a/z>; rel="nextish"') == ""
     assert next_link("") == ""
+    assert next_link("https://a/z; rel=next") == "broken:"
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,14 @@ class Answer(NamedTuple):
 
 
 def next_link(header: str) -> str:
-    """The target of rel=next in a `Link` header (RFC 8288), or ''."""
-    for target, parameters in _LINK.findall(header):
+    """The target of rel=next in a `Link` header (RFC 8288), or ''.
+
+    A header that cannot be read leads nowhere, which is not the same as to no other page.
+    """
+    links = _LINK.findall(header)
+    if header.strip() and not links:
+        return "broken:"
+    for target, parameters in links:
         for quoted, bare in _REL.findall(parameters):
             if "next" in (quoted or bare).lower().split():
                 found: str = target
