@@ -47,6 +47,9 @@ SESSION = "pam_unix(sudo:session): session opened for user root(uid=0) by ann(ui
     ("sshd", LOGIN, {"_UID": "1005", "_COMM": "python3"}),
     ("sudo", SESSION, {"_UID": "1005", "_EXE": "/usr/bin/logger"}),
     ("anything", SESSION, {"_UID": "1005", "_EXE": "/usr/bin/python3"}),
+    ("x", "pam_unix(logger:session): session opened for user root(uid=0) by root(uid=0)",
+     {"_UID": "1005", "_EXE": "/usr/bin/logger"}),
+    ("sshd", LOGIN, {"_UID": "1005", "_EXE": "/nix/store/mine/bin/sshd"}),
 ])
 def test_a_users_program_is_not_believed_to_be_sshd(
     program: str, message: str, evidence: dict[str, str]
@@ -65,8 +68,6 @@ def test_a_users_program_is_not_believed_to_be_sshd(
     ("sshd", LOGIN, {"_UID": "74", "_EXE": "/usr/lib/openssh/sshd-session"}),
     ("sudo", SESSION, {"_UID": "1000", "_EXE": "/usr/bin/sudo"}),
     ("sudo", SESSION, {"_UID": "1000", "_COMM": "sudo"}),
-    ("xscreensaver", "pam_unix(xscreensaver:auth): authentication failure; logname= uid=1000 "
-     "euid=1000 tty=:0 ruser= rhost=  user=ann", {"_UID": "1000", "_EXE": "/usr/bin/xscreensaver"}),
     ("myapp", LOGIN, {"_UID": "1005", "_EXE": "/home/eve/myapp"}),
 ])
 def test_the_systems_own_programs_are_believed(

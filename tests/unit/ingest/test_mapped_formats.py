@@ -200,3 +200,27 @@ def test_a_page_names_every_member_of_data_and_every_label(parser: str) -> None:
         for part in ("data", "labels"):
             for name in made.get(part, {}):
                 assert re.search(rf"`(?:{part}\.)?{name}`", text), (part, name)
+
+
+@pytest.mark.parametrize(("data", "who"), [
+    ({"user": {"email": "victim@x.example", "name": "V"}, "deleted_by": "admin@x.example"},
+     {"type": "user", "id": "admin@x.example"}),
+    ({"username": "victim", "granted_by": "boss"}, {"type": "user", "id": "boss"}),
+])
+def test_who_a_cloud_event_was_by_is_not_whom_it_is_about(
+    data: dict[str, Any], who: dict[str, str]
+) -> None:
+    message = {"specversion": "1.0", "id": "1", "source": "/crm", "type": "com.acme.user.deleted",
+               "time": "2026-03-03T09:14:07Z", "data": data}
+    found = json.loads(parse_message(parser_named("cloudevents"), json.dumps(message).encode(),
+                                     GIVEN).content)
+    assert found["actor"] == who
+
+
+def test_who_switches_an_account_is_not_the_account() -> None:
+    message = {"class_uid": 3002, "category_uid": 3, "activity_id": 7, "type_uid": 300207,
+               "time": 1_772_529_247_000, "severity_id": 1, "metadata": {"version": "1.3.0"},
+               "actor": {"user": {"name": "ann"}}, "user": {"name": "root"}}
+    found = json.loads(parse_message(parser_named("ocsf"), json.dumps(message).encode(),
+                                     GIVEN).content)
+    assert found["actor"]["id"] == "ann"

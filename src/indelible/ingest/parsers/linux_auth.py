@@ -38,7 +38,7 @@ PROGRAMS: Final = MappingProxyType(
 )
 """Each program whose messages are known, in lower case, and its rules."""
 
-_SYSTEM: Final = ("/usr/bin", "/usr/sbin", "/usr/lib", "/bin", "/sbin", "/lib", "/nix/store")
+_SYSTEM: Final = ("/usr/bin", "/usr/sbin", "/usr/lib", "/bin", "/sbin", "/lib")
 """Where the system's programs are, which no user can put there."""
 _LONGEST: Final = 2 * PATH_CHARS
 _REPEATED = re.compile(r"message repeated (\d{1,9}) times: \[ ?(.*?) ?\]", re.DOTALL | re.ASCII)
@@ -84,9 +84,7 @@ def may_have_written(text: str, program: str, uid: str, exe: str) -> bool:
     folder, _, name = exe.rpartition("/")
     if folder and not folder.startswith(_SYSTEM):
         return False
-    if rules is None or module is not None:
-        return name in PROGRAMS or (module is not None and name == module[0].service)
-    return PROGRAMS.get(name) is rules
+    return name in PROGRAMS if module is not None else PROGRAMS.get(name) is rules
 
 
 def _of_sshd(line: Line) -> Line:
