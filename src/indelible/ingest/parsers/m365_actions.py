@@ -29,7 +29,7 @@ SERVICES: Final = MappingProxyType({
     "microsoftstream": "stream", "threatintelligence": "defender", "aip": "purview",
     "dlp": "compliance", "endpoint": "endpoint", "skypeforbusiness": "skype",
     "airinvestigation": "defender", "quarantine": "defender", "planner": "planner",
-    "workplaceanalytics": "workplace_analytics", "copilot": "copilot", "mip": "purview",
+    "copilot": "copilot", "mip": "purview",
     "microsoft365defender": "defender", "todo": "todo", "whiteboard": "whiteboard",
 })
 """`Workload`, in lower case, to the first part of an action."""
