@@ -32,6 +32,10 @@ def event(record: dict[str, Any], given: Given = GIVEN) -> dict[str, Any]:
         {"modified_by": "ann"}, {"createdBy": "ann"}, {"principal": "ann"}, {"admin": "ann"},
         {"payload": {"actor": {"name": "ann"}}}, {"actors": [{"login": "ann"}]},
         {"details": [{"Name": "Actor", "Value": "ann"}]}, {"user_id": 9, "user_login": "ann"},
+        {"details": [["Actor", "ann"], ["File", "a.txt"]]}, {"unlocked_by": "ann"},
+        {"actor": {"unauthenticated_email_address": "ann"}}, {"actor_details": {"login": "ann"}},
+        {"user": "https://id.example.org/7", "admin": "ann"},
+        {"caller": "hmac-sha256:5f1b2c", "login": "ann"},
     ],
     ids=str,
 )
@@ -51,6 +55,20 @@ def test_whom_it_was_done_to_is_not_who_did_it() -> None:
                    "actor": {"email": "ann@example.org"}})
     assert found["actor"]["id"] == "ann@example.org"
     assert [one["id"] for one in found["targets"]] == ["bob@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("action", "who"),
+    [("program.run", "ann"), ("request.approve", "bob"), ("RequestApproved", "bob")],
+)
+def test_who_approved_acted_only_where_an_approval_is_told(action: str, who: str) -> None:
+    found = event({"action": action, "user": "ann", "approvedBy": "bob"})
+    assert found["actor"]["id"] == who
+
+
+def test_who_wrote_the_record_acted_whatever_it_tells() -> None:
+    found = event({"action": "role.assign", "user": "ann", "createdBy": "bob"})
+    assert found["actor"]["id"] == "bob"
 
 
 def test_whoever_stands_behind_is_in_the_chain() -> None:
@@ -88,7 +106,10 @@ def test_a_sentence_tells_the_action_where_no_name_does() -> None:
         "1772529247", "2026-03-03T09:14:07Z", "2026-03-03T10:14:07+01:00",
         "2026-03-03 09:14:07 UTC",
         "Tue, 03 Mar 2026 09:14:07 GMT", "03/Mar/2026:09:14:07 +0000", "2026/03/03 09:14:07 Z",
-        "2026-03-03T09:14:07.000+0000", "20260303091407",
+        "2026-03-03T09:14:07.000+0000", "20260303091407", "20260303091407.000", "20260303091407000",
+        20260303091407, "20260303T091407Z", "20260303111407+0200", "/Date(1772529247000)/",
+        {"epochSecond": 1772529247}, {"seconds": 1772529247, "nanos": 0},
+        134170028470000000, 639081260470000000,
     ],
 )
 @pytest.mark.parametrize("name", ["@timestamp", "created_at", "eventTime", "ts", "occurredAt"])
@@ -101,6 +122,27 @@ def test_the_time_of_the_event_comes_before_those_of_its_processing() -> None:
     found = event({**BASE, "time": None, "ingested_at": "2026-03-04T00:00:00Z",
                    "expires_at": "2027-01-01T00:00:00Z", "event_time": "2026-03-03T09:14:07Z"})
     assert found["time"] == "2026-03-03T09:14:07Z"
+
+
+@pytest.mark.parametrize(
+    ("told", "time"),
+    [
+        ({"time": {"seconds": 1772529247, "nanos": 5_000_000}}, "2026-03-03T09:14:07.005000Z"),
+        ({"time": {"seconds": 1772529247, "nanos": -5}}, "2026-03-03T09:14:07Z"),
+        ({"requestTime": "2026-03-03T11:14:07", "requestTimeUTC": "2026-03-03T09:14:07"},
+         "2026-03-03T09:14:07Z"),
+        ({"date": "2026-03-03", "time": "09:14:07"}, "2026-03-03T09:14:07Z"),
+        ({"date": "2026-03-03", "time": "09:14:07", "tz": "+0200"}, "2026-03-03T07:14:07Z"),
+        ({"date": "2026-03-03", "time": "09:14:07", "tz": "nowhere"}, "2026-03-03T09:14:07Z"),
+        ({"log": {"date": "2026-03-03"}, "time": "09:14:07"}, None),
+        ({"time": "09:14:07"}, None), ({"date": "2026-03-03"}, None),
+        ({"start_time": "2026-03-03T09:14:07Z", "end_time": "2026-03-03T09:15:00Z"},
+         "2026-03-03T09:14:07Z"),
+    ],
+    ids=str,
+)
+def test_a_time_may_stand_in_several_members(told: dict[str, Any], time: str | None) -> None:
+    assert event({**BASE, "time": None, **told}).get("time") == time
 
 
 def test_a_time_without_zone_is_taken_in_the_sources_and_flagged() -> None:
@@ -120,6 +162,17 @@ def test_a_time_without_zone_is_taken_in_the_sources_and_flagged() -> None:
         ({"source": {"ip": "203.0.113.9"}, "destination": {"ip": "10.0.0.1"}}, "203.0.113.9"),
         ({"server_ip": "10.0.0.1"}, None), ({"ip": "unknown"}, None), ({"ip": "1.2.3"}, None),
         ({"target": {"ip": "10.0.0.1"}}, None),
+        ({"client_host": "203.0.113.9"}, "203.0.113.9"), ({"src_hostname": "ws1"}, None),
+        ({"proxy": {"address": "10.0.0.1"}}, None), ({"local": {"ip": "10.0.0.1"}}, None),
+        ({"proxy": {"client_ip": "203.0.113.9"}}, "203.0.113.9"),
+        ({"workstation": "203.0.113.9"}, "203.0.113.9"), ({"workstation": "ws1"}, None),
+        ({"x_forwarded_for": "203.0.113.9, 10.0.0.1"}, "203.0.113.9"),
+        ({"x_forwarded_for": "203.0.113.9", "remote_ip": "203.0.113.8"}, "203.0.113.8"),
+        ({"message": "signed in from IP address 203.0.113.9."}, "203.0.113.9"),
+        ({"message": "signed in from 2001:db8::7"}, "2001:db8::7"),
+        ({"message": "moved from 10.0.0.1 to 10.0.0.2"}, None),
+        ({"message": "read from 10.0.0.0/8"}, None), ({"message": "version from 1.2.3.4.5"}, None),
+        ({"message": "from 10.0.0.1 or from 10.0.0.2"}, None),
     ],
     ids=str,
 )
@@ -187,8 +240,15 @@ def test_what_was_guessed_of_it_is_kept_all_the_same() -> None:
     parsed = parse_one("json", b'{"ip":"203.0.113.9","time":1772529247,"note":"x"}')
     found = json.loads(parsed.content)
     assert found["data"]["guesses"]["ip"] == "203.0.113.9"
+    assert found["origin"] == {"ip": "203.0.113.9"}
     assert found["time"] == "2026-03-03T09:14:07Z"
     assert parsed.flags == ("guessed",)
+
+
+def test_an_address_that_was_guessed_alone_is_flagged_too() -> None:
+    parsed = parse_one("json", b'{"client_ip":"203.0.113.9","note":"x"}')
+    assert json.loads(parsed.content)["origin"] == {"ip": "203.0.113.9"}
+    assert (parsed.flags, parsed.time_us) == (("guessed",), None)
 
 
 def _deep(depth: int) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def value(expression: str, **record: object) -> Any:
     ("expression", "found"),
     [
         ('"a.b"', 1), ('"list.1.id"', "second"), ('"list.id"', "first"),
-        ('"pairs[Key=ip].Value"', "::1"), ('"dotted\\\\.name"', "dot"), ('"=always"', "always"),
+        ('"pairs[Key=ip].Value"', "::1"), ('"twos[0=ip].1"', "::2"), ('"twos[0=no].1"', None),
+        ('"dotted\\\\.name"', "dot"), ('"=always"', "always"),
         ('["none", "empty", "a.b"]', 1), ('{ from = "word", lower = true }', "some-word"),
         ('{ from = "word", upper = true }', "SOME-WORD"), ('{ is = 7 }', 7),
         ('{ from = "word", after = "-" }', "Word"), ('{ from = "word", before = "-" }', "Some"),
@@ -75,6 +76,7 @@ def test_an_expression_gives_its_value(expression: str, found: object) -> None:
     said = value(
         expression, a={"b": 1}, list=[{"id": "first"}, {"id": "second"}], empty="",
         pairs=[{"Key": "x", "Value": 0}, {"Key": "ip", "Value": "::1"}], word="Some-Word",
+        twos=[["x"], [], ["ip", "::2"]],
         path="a/b/c", things="policies", text="user bob from paris", **{"dotted.name": "dot"},
     )
     assert said == found

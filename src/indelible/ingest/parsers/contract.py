@@ -31,9 +31,10 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `now_us` is when it was received, `zone` the source's configured zone for times that name none,
     `proxies` the networks whose forwarded-for headers count. The rest is what an envelope said
     (syslog header, journald field, shipper's document); a parser's own finding has precedence over
-    it. `flags` speak of `time` and are dropped with it. `id` is one that the envelope gave the
-    message for ever (a journal's cursor). `host` is the machine that wrote the message, `program`
-    and `process` its writer. `of_host` says that any program of a host may have written the message
+    it. `flags` speak of `time` (and `ip`) and are dropped with it. `id` is one that the envelope
+    gave the message for ever (a journal's cursor). `host` is the machine that wrote the message,
+    `program` and `process` its writer. `ip` is the address of whoever acted, for a message that is
+    not understood. `of_host` says that any program of a host may have written the message
     (a line of syslog, an entry of a journal), whoever that program claims to be.
     """
 
@@ -42,6 +43,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     proxies: tuple[Network, ...] = ()
     id: str = ""
     host: str = ""
+    ip: str = ""
     program: str = ""
     process: str = ""
     of_host: bool = False

@@ -206,7 +206,7 @@ def _unparsed(parser: Parser, keep: _Keep, given: Given, no: NotUnderstood) -> P
     return Parsed(
         content=content, idempotent=keep.raw, line=keep.line, id=known, kind="unparsed",
         time_us=None if given.time is UNSET else to_us(given.time),
-        flags=keep.flags if given.time is UNSET else given.flags + keep.flags,
+        flags=keep.flags if given.time is UNSET and not given.ip else given.flags + keep.flags,
         parser=parser.version, keep_repeats=not known,
     )
 
@@ -216,11 +216,17 @@ def _with_envelope(short: Unparsed, given: Given, data: dict[str, object]) -> Un
         short,
         time=given.time,
         observed=given.observed,
-        origin=Origin(host=given.host) if given.host else UNSET,
+        origin=_known_origin(given),
         severity=given.severity,
         labels=dict(given.labels) or UNSET,
         data=Raw(_encoded(data)) if data else UNSET,
     )
+
+
+def _known_origin(given: Given) -> Origin | UnsetType:
+    if not given.host and not given.ip:
+        return UNSET
+    return Origin(host=given.host or UNSET, ip=given.ip or UNSET)
 
 
 def _kept(keep: _Keep) -> tuple[str, str | UnsetType]:

@@ -7,19 +7,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from datetime import tzinfo
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
-from indelible.base.limits import NAME_CHARS, REMEMBERED
-from indelible.event.actions import operation_of
-from indelible.event.model import Operation, Target
+from indelible.base.limits import NAME_CHARS
+from indelible.event.actions import present_of
+from indelible.event.model import Target
 from indelible.ingest.parsers import guess_tables as tables
 from indelible.ingest.parsers.contract import Given, Record
 from indelible.ingest.parsers.guess_action import Done, done, has_verb, in_text
-from indelible.ingest.parsers.guess_leaves import Leaves, leaves_of
-from indelible.ingest.parsers.guess_names import Path, Role, joined, roles
+from indelible.ingest.parsers.guess_candidates import SHAPES, Candidates, Guess, plan_of
+from indelible.ingest.parsers.guess_leaves import leaves_of
+from indelible.ingest.parsers.guess_names import Path, joined
 from indelible.ingest.parsers.guess_people import (
     Found,
     Group,
@@ -27,26 +26,17 @@ from indelible.ingest.parsers.guess_people import (
     groups_of,
     target_of,
 )
-from indelible.ingest.parsers.guess_time import Moment, read_time
 from indelible.ingest.parsers.guess_told import outcome_of, severity_of
+from indelible.ingest.parsers.guess_when_where import address_in, time_in
 from indelible.ingest.parsers.pick import action, ip, reason
 
 _TOKEN = re.compile(r"[^\s@]{1,80}|[^\s@]{1,40}(?:\s[^\s@]{1,40}){1,7}\.?")
-_NAMED_ADDRESS = re.compile(r"[\w.-]{0,255}/[0-9A-Fa-f:.%\[\]]{2,64}", re.ASCII)
 _NO_ACTION = re.compile(
     r"[\d.\s:+-]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{24,}|https?://.*|\d{4}-\d\d-\d\d.*"
 )
 _PLAIN: Final = ("agent", "session", "request", "trace", "host", "device", "severity", "method")
 _METHODS: Final = tables.named("GET HEAD POST PUT PATCH DELETE OPTIONS")
 _LONG_ID: Final = len("507f191e810c19729de860ea")  # of an id that is told from a counter
-
-
-class Guess(NamedTuple):
-    """One member of the event: where it comes from, the value there, and how sure, to 1."""
-
-    value: Any
-    paths: tuple[Path, ...]
-    sure: float
 
 
 class Guesses(NamedTuple):
@@ -58,51 +48,17 @@ class Guesses(NamedTuple):
     message: str = ""
 
 
-Plan = dict[str, tuple[tuple[Role, int], ...]]
-"""For each member of the event who may tell it: the role, and the place among the leaves."""
-
-SHAPES: Final = REMEMBERED // 16
-"""Plans that are remembered: records of one kind have few shapes. Of a record with more members
-than this none is, so that what is remembered stays small whatever is sent."""
-
-
-@lru_cache(maxsize=SHAPES)
-def plan_of(paths: tuple[Path, ...]) -> Plan:
-    """What the members at `paths` may be, the likeliest first."""
-    found: dict[str, list[tuple[Role, int]]] = {}
-    for at, path in enumerate(paths):
-        for role in roles(path):
-            found.setdefault(role.member, []).append((role, at))
-    return {
-        member: tuple(sorted(some, key=lambda one: -one[0].weight))
-        for member, some in found.items()
-    }
-
-
-class Candidates(NamedTuple):
-    """The members of one record, by what they may be."""
-
-    plan: Plan
-    leaves: Leaves
-
-    def get(self, member: str) -> Iterator[Found]:
-        """Those that may tell a member of the event, the likeliest first."""
-        paths, values = self.leaves.paths, self.leaves.values
-        for role, at in self.plan.get(member, ()):
-            yield Found(role, paths[at], values[at])
-
-
 def guess(record: Record, given: Given) -> Guesses:
     """What the members of a record may mean."""
     leaves = leaves_of(record)
     planned = plan_of if len(leaves.paths) <= SHAPES else plan_of.__wrapped__
     found = Candidates(planned(leaves.paths), leaves)
     members: dict[str, Guess] = {}
-    groups = groups_of(found.get("actor"), persons=True)
-    actor = _first_actor(groups, members)
     what = _action(found, members)
-    _time(found, given, members)
-    _where(found, what, members)
+    groups = _who_did(what, groups_of(found.get("actor"), persons=True))
+    actor = _first_actor(groups, members)
+    time_in(found, given, members)
+    address_in(found, what, members)
     _outcome(found, members)
     for member in _PLAIN:
         if member in found.plan:
@@ -114,6 +70,20 @@ def guess(record: Record, given: Given) -> Guesses:
     told = next((str(one.value) for one in found.get("message")
                  if isinstance(one.value, str) and one.value), "")
     return Guesses(members, touched, leaves.texts, told)
+
+
+def _who_did(what: Done, groups: list[Group]) -> list[Group]:
+    """Groups of people, the likeliest first: who approved is not who acted, unless the act is an
+    approval."""
+    weighed = []
+    for group in groups:
+        deed = group.stem.removesuffix("by")
+        told = tables.ACTORS.get(group.stem, tables.DONE_BY) <= tables.DONE_BY
+        other = deed != group.stem and told and deed not in tables.RECORDED_BY and (
+            present_of(deed) not in ("", what.verb)
+        )
+        weighed.append(group._replace(weight=group.weight - tables.OTHER_DEED * other))
+    return sorted(weighed, key=lambda group: -group.weight)
 
 
 def _first_actor(groups: list[Group], members: dict[str, Guess]) -> Group | None:
@@ -186,43 +156,6 @@ def _action_score(one: Found) -> float:
     if " " in value:
         score -= 4 * value.count(" ")
     return score
-
-
-def _time(found: Candidates, given: Given, members: dict[str, Guess]) -> None:
-    for one in found.get("time"):
-        moment = _read_time(one, given.zone, given.now_us)
-        if moment is not None:
-            sure = one.role.weight / 100
-            members["time"] = Guess(moment, (one.path,), sure)
-            return
-
-
-def _read_time(one: Found, zone: tzinfo, now_us: int) -> Moment | None:
-    if isinstance(one.value, str) and len(one.value) <= len("2026-03-03") and "-" in one.value:
-        return None  # a day alone is no time
-    return read_time(one.value, zone, now_us)
-
-
-def _where(found: Candidates, what: Done, members: dict[str, Guess]) -> None:
-    """The address of the one who acted; of a sign-in also what its parameters say."""
-    signs_in = operation_of(what.verb) is Operation.LOGIN
-    for one in [*found.get("ip"), *(found.get("asked_ip") if signs_in else ())]:
-        address = _address(one.value) if isinstance(one.value, str) else ""
-        if address:
-            members["ip"] = Guess(address, (one.path,), min(one.role.weight, 100) / 100)
-            return
-
-
-def _address(value: str) -> str:
-    """The address in a text; appliances put port and interface behind (`10.0.0.5:443:X1`), Java a
-    name and a slash in front (`web1/10.0.0.5:443`)."""
-    found = ip(value)
-    if not found and _NAMED_ADDRESS.fullmatch(value):
-        value = value.rpartition("/")[2]
-        found = ip(value)
-    if not found and value[:1].isdigit() and value.partition(":")[0].count(".") == 3:
-        return ip(value.partition(":")[0])
-    return found
 
 
 def _outcome(found: Candidates, members: dict[str, Guess]) -> None:

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from indelible.event.model import Actor, Event, Outcome, Reason
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser, Record, Understood
-from indelible.ingest.parsers.guess import Guess, Guesses, guess
+from indelible.ingest.parsers.guess import Guesses, guess
+from indelible.ingest.parsers.guess_candidates import Guess
 from indelible.ingest.parsers.guess_changes import changes_in
 from indelible.ingest.parsers.guess_people import Group, authenticated
 from indelible.ingest.parsers.guess_time import Moment
@@ -85,12 +86,16 @@ def _lacks(members: dict[str, Guess]) -> str:
 
 
 def _refusal(found: Guesses, lacks: str, given: Given, parser: Parser) -> NotUnderstood:
-    """Why there is no event; what was guessed, and the time, are kept all the same."""
+    """Why there is no event; what was guessed, with time and address, is kept all the same."""
     no = NotUnderstood("low_confidence", f"no member says surely {lacks}", _told(found))
+    if "ip" in found.members:
+        flags = given.flags if given.time is not UNSET else ()
+        given = replace(given, ip=found.members["ip"].value, flags=(*flags, "guessed"))
     when: Moment | None = found.members["time"].value if "time" in found.members else None
     if when is not None:
         flags = ("time_assumed", "guessed") if when.assumed else ("guessed",)
-        no.known = parser, replace(given, time=when.time, flags=flags)
+        given = replace(given, time=when.time, flags=flags)
+    no.known = parser, given
     return no
 
 

@@ -1,8 +1,9 @@
 """The members of an unknown record, one by one, with their paths. Pure.
 
 Breadth first, so that of a record with more members than are looked at the outer ones are seen.
-Lists of pairs (`[{"Name": "UserAgent", "Value": ...}]`) give one member a pair; a text that is a
-JSON object is looked into. Paths are written as mappings write them: `details[Key=actor].Value`.
+Lists of pairs (`[{"Name": "UserAgent", "Value": ...}]`, `[["UserAgent", ...]]`) give one member a
+pair; a text that is a JSON object is looked into. Paths are written as mappings write them:
+`details[Key=actor].Value`.
 """
 
 from __future__ import annotations
@@ -66,15 +67,19 @@ def leaves_of(record: dict[str, Any]) -> Leaves:
 
 def _elements(part: list[Any]) -> list[tuple[str, Any]]:
     """A list's elements by position, or by name where they are pairs."""
-    pairs = [pair for one in part[:LEAVES] if isinstance(one, dict) and (pair := _pair(one))]
+    pairs = [pair for one in part[:LEAVES] if (pair := _pair(one))]
     if pairs:
         return pairs
     return [(str(at), value) for at, value in enumerate(part[:_ELEMENTS])]
 
 
-def _pair(one: dict[str, Any]) -> tuple[str, Any] | None:
-    """An object that only names a value, as a member of that name."""
-    if not 2 <= len(one) <= 3:
+def _pair(one: Any) -> tuple[str, Any] | None:
+    """An object or a list that only names a value, as a member of that name."""
+    if type(one) is list and len(one) == 2:
+        said, value = one
+        named = type(said) is str and said and type(value) is str
+        return (f"[0={said}]", {"1": value}) if named else None
+    if type(one) is not dict or not 2 <= len(one) <= 3:
         return None
     for name in _NAMES:
         said = one.get(name)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from indelible.base.limits import ACTION_CHARS, REMEMBERED
+from indelible.event.actions import present_of
 from indelible.event.model import ActorType
 from indelible.ingest.parsers import guess_tables as tables
 from indelible.ingest.parsers.guess_action import words
@@ -51,10 +52,8 @@ def _joined(segment: str) -> str:
 def roles(path: Path) -> tuple[Role, ...]:
     """Everything a member at `path` may be by its name, and by what it stands in."""
     names = [joined(segment) for segment in path]
-    if path[-1].isdigit():
-        names.pop()  # an element is what its list is
-    if len(path) > 1 and path[-2].endswith("]"):
-        names.pop()  # the value of a pair is what the pair's name says
+    if path[-1].isdigit() or (len(path) > 1 and path[-2].endswith("]")):
+        names.pop()  # an element is what its list is, a pair's value what the pair's name says
     if not names:
         return ()
     leaf, holders = names[-1], [name for name in names[:-1] if name != "0"]
@@ -117,6 +116,9 @@ def _plain_weight(
 
 def _time_weight(path: Path, leaf: str, near: str) -> int:
     weight = tables.TIMES.get(leaf, 0)
+    for end in tables.TIME_UNITS:
+        if not weight and leaf.endswith(end) and (plain := tables.TIMES.get(leaf[: -len(end)], 0)):
+            weight = plain + (1 if end in ("utc", "gmt") else 0)
     if weight:
         return weight
     inner = leaf in tables.TIME_LEAVES
@@ -129,9 +131,15 @@ def _time_weight(path: Path, leaf: str, near: str) -> int:
 
 
 def _ip_weight(path: Path, leaf: str, near: str, holders: list[str]) -> int:
+    if tables.IPS.get(leaf, 0) < tables.ONE_WHO_ASKS and any(
+        not tables.NO_IP_HOLDERS.isdisjoint(words(holder)) for holder in path[:-1]
+    ):
+        return 0  # `proxy.address`; but `proxy.client_ip` says whose it is
     if leaf in tables.IP_LEAVES and near in tables.IP_HOLDERS:
         return 97
     said = words(path[-1])
+    if said[-1] in tables.HOST_WORDS and len(said) > 1 and tables.IP_OF.issuperset(said[:-1]):
+        return 78  # `client_host`, where an address stands
     if not tables.NO_IP.isdisjoint(said):
         return 0
     if leaf in tables.IP_LEAVES and near == "host" and any(
@@ -184,7 +192,7 @@ def _actor(path: Path, names: list[str], leaf: str, lost: int) -> list[Role]:
             return [Role(member, *held)]
         stem, part = _stem_of(leaf, stems)
         if stem:
-            return [Role(member, stems[stem] - lost, part, (path[:-1], stem))]
+            return [Role(member, _weight(stem, stems) - lost, part, (path[:-1], stem))]
     if leaf in ("email", "emailaddress", "useremail", "login", "upn", "userprincipalname"):
         return [Role("actor", 62 - lost, tables.PERSON[leaf], (path[:-1], "email"))]
     return []
@@ -196,20 +204,32 @@ def _in_container(
     """A leaf that tells of a person, under the outermost container that names one."""
     last = len(names) - 1
     for at in range(last):
-        if names[at] in stems:
+        if _weight(names[at], stems):
             between = names[at + 1 : last]
             part = _part_of(leaf)
-            known = all(name in tables.BETWEEN or name in stems or name in tables.WRAPPERS
+            known = all(name in tables.BETWEEN or _weight(name, stems) or name in tables.WRAPPERS
                         for name in between)
             if not part or not (known or (len(between) == 1 and part in ("email", "login"))):
                 return None
             outside = _lost([name for name in names[:at] if name != "0"])
             inside = sum(1 for name in between if name != "0")
-            best = max(stems[name] for name in names[at:last] if name in stems)
+            best = max(_weight(name, stems) for name in names[at:last])
             if between and between[-1] in tables.SERVICES:  # beside a person in it, perhaps
                 return best - inside - outside - 10, part, (path[:last], between[-1])
             return best - inside - outside, part, (path[: at + 1], names[at])
     return None
+
+
+def _weight(name: str, stems: dict[str, int]) -> int:
+    """How surely a name is one of `stems`, 0 when it is none.
+
+    `actor_details` is `actor`; who did what a verb tells (`approved_by`) did it.
+    """
+    for end in ("", *tables.TOLD_ENDS):
+        if name.endswith(end) and (weight := stems.get(name[: len(name) - len(end)], 0)):
+            return weight
+    done_by = stems is tables.ACTORS and name.endswith("edby") and present_of(name[:-2])
+    return tables.DONE_BY if done_by else 0
 
 
 def _part_of(leaf: str) -> str:
@@ -217,9 +237,9 @@ def _part_of(leaf: str) -> str:
     part = tables.PERSON.get(leaf, "")
     if not part:
         stem, part = _stem_of(leaf, tables.ACTORS)
-        if stem and tables.ACTORS[stem] < tables.ACTORS["user"]:
+        if stem and _weight(stem, tables.ACTORS) < tables.ACTORS["user"]:
             part = ""  # `client` of an actor is a program
-    for end in ("email", "username", "login"):
+    for end in ("email", "emailaddress", "username", "login"):
         if not part and leaf.endswith(end):
             part = tables.PERSON[end]
     return part
@@ -229,10 +249,11 @@ def _stem_of(leaf: str, stems: dict[str, int]) -> tuple[str, str]:
     """`actor_email` is the e-mail of `actor`; `actor` alone is the actor itself."""
     if leaf == "username":
         return ("user", "login") if "user" in stems else ("", "")
-    if leaf in stems:
+    if _weight(leaf, stems):
         return leaf, "self"
     for cut in range(len(leaf) - 1, 1, -1):
-        if leaf[:cut] in stems and (part := tables.PERSON.get(leaf[cut:], "")):
+        part = tables.PERSON.get(leaf[cut:], "")
+        if part and _weight(leaf[:cut], stems):
             return leaf[:cut], part
     return "", ""
 

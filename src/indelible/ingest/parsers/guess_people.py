@@ -24,6 +24,8 @@ from indelible.ingest.parsers.pick import ip, or_unset, part
 _EMAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
 _SENTENCE = re.compile(r"\S+(?:\s+\S+){6,}")
+_NOT_SOMEBODY = re.compile(r"(?:https?|ldaps?)://|hmac-|sha\d+:|\$\d\w?\$", re.I)
+"""How addresses of pages and hashes of secrets begin."""
 _CALLED = ("email", "login", "self", "id", "name")
 _QUALITY = {"email": 12, "login": 10, "self": 8, "name": 4, "id": 1}
 """What a group gains by the best name it has."""
@@ -91,7 +93,7 @@ def _part(part: str, text: str, number: bool, person: bool) -> str:
         return "email"
     if number or (part != "id" and _UUID.fullmatch(text)):
         return "id"
-    if _SENTENCE.fullmatch(text) or ip(text):
+    if _SENTENCE.fullmatch(text) or _NOT_SOMEBODY.match(text) or ip(text):
         return ""
     return "login" if part == "email" else part
 

@@ -66,17 +66,28 @@ ACTORS: Final = weighted(
     96: principal authenticationinfo caller callinguser requester requestor requestedby requestuser
     useridentity calleridentity callerprincipal authenticateduser sourceuser srcuser suser
     triggeringuser submitter submittedby authenticatedprincipal accessor realuserid;
-    93: administrator admin adminuser operator supervisor currentuser sessionuser remoteuser
-    authuser whodunnit who staff staffuser agentuser actormember loggedinuser loginuser;
+    93: originator administrator admin adminuser operator supervisor currentuser sessionuser
+    remoteuser authuser whodunnit who staff staffuser agentuser actormember loggedinuser loginuser;
     90: changedby modifiedby updatedby lastmodifiedby lastupdatedby createdby editedby deletedby
     uploadedby approvedby author authoredby editor creator committer pusher openedby terminatedby
     invitedby sentby grantedby signedby accessedby addedby removedby by;
     85: user users usr usrname dbuser osuser webuser ur enduser audituser eventuser
-    loginaccount userinfo userdetails; 84: identity;
+    loginaccount useraccount logonuser loggedonuser domainuser; 84: identity;
     70: login person member employee subject subjectuser sender identityuser consumer
-    dbusername; 55: client serviceaccount apikey accesskey; 40: account owner customer"""
+    dbusername; 75: issuer; 55: client serviceaccount apikey accesskey;
+    40: account owner customer"""
 )
 """Stems of names for who acted."""
+
+DONE_BY: Final = ACTORS["by"]
+"""Weight of a verb and `by` that stand in no table (`unlocked_by`)."""
+OTHER_DEED: Final = DONE_BY - ACTORS["client"]
+"""What `approved_by` loses where the record tells of something else than an approval."""
+RECORDED_BY: Final = named("created changed modified updated lastmodified lastupdated edited")
+"""With `by`: who wrote the record or changed the thing, whatever the action is called."""
+TOLD_ENDS: Final = ("details", "detail", "info", "data", "profile", "object", "attributes",
+                    "account")
+"""Ends of a name of one who acted that add nothing to it (`actor_details`)."""
 
 OTHERS: Final = weighted(
     """90: impersonator impersonatedby impersonatinguser impersonatingadmin onbehalfof behalfof
@@ -139,6 +150,8 @@ TIME_LEAVES: Final = named(
     epochmillis"""
 )
 """Members of a time that is an object."""
+TIME_UNITS: Final = ("utc", "gmt", "ms", "millis", "epoch", "iso", "iso8601", "unix", "ns", "us")
+"""Ends of a name of a time that say how it is written; one in UTC is preferred."""
 NO_TIME: Final = named(
     """expir expires expiry expiration expire duration elapsed zone timezone offset timeout cpu run
     db valid ttl retention birth due scheduled next uptime took interval response wait not exp nbf
@@ -148,7 +161,7 @@ LESS_TIME: Final = weighted(
     """40: last previous first modified updated update modification session end ended finish
     finished stop completed deleted closed signed install; 30: received receive ingest ingested
     ingestion processed process parse parsed indexed index insertion inserted collected observed
-    stored delivered start started begin window stage export upload"""
+    stored delivered begin window stage export upload; 42: start started"""
 )
 
 IPS: Final = weighted(
@@ -162,9 +175,20 @@ IPS: Final = weighted(
     peeraddr peerip fromip remoteaddrs fromaddress sourceaddr src caddr remotehost remote
     useraddress requestaddress;
     90: ip ipaddress ipaddr ipv4 ipv6 ipv4address ipv6address ips ipaddresses networkip;
-    45: address addr; 40: location endpoint source client origin peer from"""
+    60: workstation station terminal workstationname terminalid clientmachine machineaddress;
+    45: address addr; 44: xforwardedfor forwardedfor xff;
+    40: location endpoint source client origin peer from"""
 )
 """Names of the address at which the one who acted was."""
+
+ONE_WHO_ASKS: Final = IPS["remoteaddr"]
+"""From this weight on a name says itself whose address it is, wherever it stands."""
+HOST_WORDS: Final = named("host hostname machine name")
+NO_IP_HOLDERS: Final = named(
+    """server dst dest destination target local internal private proxy gateway nat upstream backend
+    lb balancer loadbalancer resolver dns bind listen listener"""
+)
+"""Words of a container whose addresses are those of others."""
 
 IP_WORDS: Final = named("ip address addr ipv4 ipv6")
 IP_OF: Final = named("client remote source src peer caller requester requestor user origin")

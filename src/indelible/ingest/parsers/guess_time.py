@@ -3,7 +3,8 @@ servers, syslog, CEF. Pure.
 
 A time that names no zone is taken in the zone given, one without a year in the last year that does
 not lie ahead of `now_us`; both are said to be assumed. Numbers tell their unit by their size: the
-seconds, milli-, micro- and nanoseconds of the years 1973 to 5138 do not overlap.
+seconds, milli- and microseconds of the years 1973 to 5138 do not overlap, nor do nanoseconds from
+1993 on, and what Windows counts (FILETIME since 1601, the ticks of .NET since the year 1).
 """
 
 from __future__ import annotations
@@ -41,7 +42,16 @@ _HOURS: Final = {
 _UNITS: Final = ((11, "s"), (14, "ms"), (17, "us"), (20, "ns"))
 """Digits that a whole number of a unit has at most."""
 _NUMBER = re.compile(r"(\d{9,19})(\.\d{1,9})?")
-_COMPACT = re.compile(r"(20\d\d)([01]\d)([0-3]\d)([0-2]\d)([0-5]\d)([0-6]\d)")
+_COMPACT = re.compile(
+    r"(20\d\d)([01]\d)([0-3]\d)T?([0-2]\d)([0-5]\d)([0-6]\d)(?:[.,]?(\d{1,9}))?(Z|[+-]\d{4})?"
+)
+_DOTNET = re.compile(r"\\?/Date\((\d{9,14})(?:[+-]\d{4})?\)\\?/")
+_TICKS: Final = (
+    (range(116_444_736_000_000_000, 200_000_000_000_000_000), 116_444_736_000_000_000),
+    (range(621_355_968_000_000_000, 700_000_000_000_000_000), 621_355_968_000_000_000),
+)
+"""Counts of 100 ns whose size tells them, and each one's at the beginning of 1970: FILETIME to 2234
+(Microsoft, MS-DTYP 2.3.3), ticks of .NET to 2219."""
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d[T _]\d\d:\d\d(?::\d\d(?:[.,]\d{1,12})?)?) ?(?:\(?(Z|[A-Z]{2,4})\)?"
     r"|([+-]\d\d):?(\d\d)?)?"
@@ -67,7 +77,8 @@ def read_time(value: Any, zone: tzinfo = UTC, now_us: int = 0) -> Moment | None:
             return None
         return _iso(text, zone) or _numeric(text) or _worded(text, zone, now_us)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _epoch(value)
+        spelt = str(value) if isinstance(value, int) and value in _SPELT else ""
+        return _worded(spelt, zone, now_us) if spelt and _compact(spelt) else _epoch(value)
     return None
 
 
@@ -88,6 +99,9 @@ def _epoch(value: float) -> Moment | None:
         return None
     if value <= 0 or digits < len("100000000"):
         return None
+    for counts, at_1970 in _TICKS:
+        if int(value) in counts:
+            return _moment(epoch((int(value) - at_1970) // 10, "us"), False)
     for most, unit in _UNITS:
         if digits <= most:
             return _moment(epoch(value, unit), False)
@@ -96,13 +110,27 @@ def _epoch(value: float) -> Moment | None:
 
 def _numeric(text: str) -> Moment | None:
     """A number in a text, or a date and a time of day without any separator."""
-    compact = _COMPACT.fullmatch(text)
-    if compact:
-        return None  # 14 digits with a year in front are no milliseconds; `_worded` reads them
+    if _compact(text):
+        return None  # digits with a year in front are no number; `_worded` reads them
+    if dotnet := _DOTNET.fullmatch(text):
+        return _moment(epoch(int(dotnet[1]), "ms"), False)
     found = _NUMBER.fullmatch(text)
     if not found:
         return None
     return _epoch(float(text) if found[2] else int(text))
+
+
+_SPELT: Final = range(20_000_000_000_000, 21_000_000_000_000_000)
+"""Numbers that may be a date and a time of day, written without separators."""
+
+
+def _compact(text: str) -> re.Match[str] | None:
+    """A date and a time without separators: of 14 digits, of 17 with milliseconds, or of more
+    where a point or a zone makes plain that it is no number."""
+    found = _COMPACT.fullmatch(text)
+    if found is None or not text.isdigit() or len(text) in (14, 17):
+        return found
+    return None
 
 
 def _iso(text: str, zone: tzinfo) -> Moment | None:
@@ -147,8 +175,9 @@ def _offset(said: str) -> tzinfo | None:
 
 def _worded(text: str, zone: tzinfo, now_us: int) -> Moment | None:
     """Every form that names months or orders its parts otherwise."""
-    if found := _COMPACT.fullmatch(text):
-        return _built(found.groups()[:3], (*found.groups()[3:], None, None), "", zone)
+    if found := _compact(text):
+        clock = (*found.groups()[3:7], None)
+        return _built(found.groups()[:3], clock, found[8] or "", zone)
     if found := _DAY_FIRST.fullmatch(text):
         day, month, year, *rest = found.groups()
         return _named((year, month, day), rest, zone)

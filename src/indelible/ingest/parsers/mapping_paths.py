@@ -1,9 +1,9 @@
 """Paths into a record, compiled once to functions.
 
 `actor.email` steps into objects; `actors.0.id` takes a position of a list; `details[Key=ip].Value`
-takes the element of a list whose member has a value; a name applied to a list takes the first
-element that has it. `\\.` is a dot within a name. Within `each`, a path begins at the element, `$.`
-at the record, and `@` is the element itself.
+takes the element of a list whose member has a value (`details[0=ip].1` where elements are lists);
+a name applied to a list takes the first element that has it. `\\.` is a dot within a name. Within
+`each`, a path begins at the element, `$.` at the record, and `@` is the element itself.
 """
 
 from __future__ import annotations
@@ -126,9 +126,11 @@ def in_list(part: Any, name: str) -> Any:
 
 def chosen(part: Any, member: str, value: str) -> Any:
     """The first element of a list whose member has a value as text; of an object: itself."""
+    at = int(member) if _is_position(member) else None
     for one in part if type(part) is list else [part]:
-        if type(one) is dict:
-            said = one.get(member)
+        paired = type(one) is list and at is not None and at < len(one)
+        if type(one) is dict or paired:
+            said = one[at] if paired else one.get(member)
             if (said == value) if type(said) is str else (said is not None and str(said) == value):
                 return one
     return None

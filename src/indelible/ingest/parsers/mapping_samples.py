@@ -13,7 +13,8 @@ from indelible.base.limits import REMEMBERED
 from indelible.event.model import ActorType, Outcome, Target
 from indelible.event.paths import escape_segment
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Record
-from indelible.ingest.parsers.guess import Guess, Guesses, guess
+from indelible.ingest.parsers.guess import Guesses, guess
+from indelible.ingest.parsers.guess_candidates import Guess
 from indelible.ingest.parsers.guess_changes import changes_in, places_in
 from indelible.ingest.parsers.guess_leaves import leaves_of
 from indelible.ingest.parsers.guess_names import Path, joined

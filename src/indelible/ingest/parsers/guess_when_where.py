@@ -1,0 +1,112 @@
+"""When it happened, and the address of whoever acted, from an unknown record. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from indelible.base.clock import MICROS
+from indelible.event.actions import operation_of
+from indelible.event.model import Operation
+from indelible.ingest.parsers import guess_tables as tables
+from indelible.ingest.parsers.contract import Given
+from indelible.ingest.parsers.guess_action import Done
+from indelible.ingest.parsers.guess_candidates import Candidates, Guess
+from indelible.ingest.parsers.guess_leaves import Leaves
+from indelible.ingest.parsers.guess_names import joined
+from indelible.ingest.parsers.guess_people import Found
+from indelible.ingest.parsers.guess_time import read_time
+from indelible.ingest.parsers.pick import ip
+
+_NAMED_ADDRESS = re.compile(r"[\w.-]{0,255}/[0-9A-Fa-f:.%\[\]]{2,64}", re.ASCII)
+_CLOCK = re.compile(r"\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm])?Z?")
+_DAYS: Final = ("date", "day", "eventdate", "logdate", "localdate")
+_ZONES: Final = ("tz", "timezone", "zone", "utcoffset", "tzoffset")
+_SECONDS: Final = tables.named("seconds epochsecond epochseconds")
+_NANOS: Final = tables.named("nanos nano nanoseconds nanosecond nanoofsecond")
+_CAME_FROM = re.compile(
+    r"\bfrom (?:the )?(?:remote |client |source )?(?:ip )?(?:address |addr )?[:(\[]? ?"
+    r"((?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4}:[0-9a-f:]{2,40})(?![\w/]|\.\d| to\b)", re.I | re.ASCII
+)
+"""An address from which something came, as a sentence says; not one changed `to` another."""
+
+
+def time_in(found: Candidates, given: Given, members: dict[str, Guess]) -> None:
+    """When it happened, by the likeliest member that is a time, or a day and a time of day."""
+    clock: Found | None = None
+    for one in found.get("time"):
+        value = one.value
+        if isinstance(value, str) and _CLOCK.fullmatch(value):
+            clock = clock or one  # a time of day alone is no time
+            continue
+        if isinstance(value, str) and len(value) <= len("2026-03-03") and not value.isdigit():
+            continue  # nor is a day
+        if type(value) is int and joined(one.path[-1]) in _SECONDS:
+            value = _with_nanos(one, found.leaves)
+        moment = read_time(value, given.zone, given.now_us)
+        if moment is not None:
+            members["time"] = Guess(moment, (one.path,), one.role.weight / 100)
+            return
+    if clock is not None:
+        _day_and_clock(clock, found.leaves, given, members)
+
+
+def _beside(one: Found, leaves: Leaves) -> Iterator[tuple[str, Any]]:
+    """The members that stand in the same object: their joined names and values."""
+    for path, value in zip(leaves.paths, leaves.values, strict=True):
+        if path[:-1] == one.path[:-1] and path != one.path:
+            yield joined(path[-1]), value
+
+
+def _with_nanos(one: Found, leaves: Leaves) -> int:
+    """Seconds, with the nanoseconds beside them (`{"seconds": 1772529247, "nanos": 9}`)."""
+    for name, value in _beside(one, leaves):
+        if name in _NANOS and type(value) is int and 0 <= value < 1_000 * MICROS:
+            return int(one.value) * 1_000 * MICROS + value if value else int(one.value)
+    return int(one.value)
+
+
+def _day_and_clock(
+    clock: Found, leaves: Leaves, given: Given, members: dict[str, Guess]
+) -> None:
+    """A time of day with the date that stands beside it, and a zone where one does too."""
+    beside = {name: value for name, value in _beside(clock, leaves) if isinstance(value, str)}
+    day = next((beside[name] for name in _DAYS if name in beside), "")
+    zone = next((beside[name] for name in _ZONES if name in beside), "")
+    for text in (f"{day} {clock.value} {zone}", f"{day} {clock.value}") if day else ():
+        moment = read_time(text.strip(), given.zone, given.now_us)
+        if moment is not None:
+            members["time"] = Guess(moment, (clock.path,), clock.role.weight / 100)
+            return
+
+
+def address_in(found: Candidates, what: Done, members: dict[str, Guess]) -> None:
+    """The address of the one who acted; of a sign-in also what its parameters say; else the one
+    that a sentence says it came from."""
+    signs_in = operation_of(what.verb) is Operation.LOGIN
+    for one in [*found.get("ip"), *(found.get("asked_ip") if signs_in else ())]:
+        address = _address(one.value) if isinstance(one.value, str) else ""
+        if address:
+            members["ip"] = Guess(address, (one.path,), min(one.role.weight, 100) / 100)
+            return
+    for one in found.get("message"):
+        told = _CAME_FROM.findall(one.value) if isinstance(one.value, str) else []
+        address = ip(told[0].rstrip(".,;:)]")) if len(told) == 1 else ""
+        if address:
+            members["ip"] = Guess(address, (one.path,), one.role.weight / 100)
+            return
+
+
+def _address(value: str) -> str:
+    """The address in a text; appliances put port and interface behind (`10.0.0.5:443:X1`), Java a
+    name and a slash in front (`web1/10.0.0.5:443`), proxies themselves (`203.0.113.9, 10.0.0.5`).
+    """
+    value = value.partition(",")[0].strip()
+    found = ip(value)
+    if not found and _NAMED_ADDRESS.fullmatch(value):
+        value = value.rpartition("/")[2]
+        found = ip(value)
+    if not found and value[:1].isdigit() and value.partition(":")[0].count(".") == 3:
+        return ip(value.partition(":")[0])
+    return found
