@@ -29,6 +29,7 @@ QUEUE_BYTES: Final = 256 << 20
 REQUEST_PARTS: Final = 4_096  # members or frames of a compressed stream; each costs a decoder
 REQUEST_WINDOW_BYTES: Final = 16 << 20  # of a zstd frame; no request is larger
 JSON_VAIN_BYTES: Final = 64 << 20  # of broken objects, in looking for their ends; then line by line
+JSON_DEEP_BYTES: Final = 4 << 20  # of one request, bracket by bracket: about a second
 LINE_BYTES: Final = 2 * BODY_BYTES  # refused unread; escapes do not halve an honest event
 
 # --- journal, segments, tiles

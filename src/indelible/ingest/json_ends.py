@@ -2,7 +2,8 @@
 
 What is read in vain is read again by whoever goes on behind it, so it is counted, and so is what
 a `JSONDecodeError` costs by itself: it counts the line ends from the text's beginning to its place
-(a quarter of what reading costs, at most).
+(a quarter of what reading costs, at most). What nests too deep to be read is gone through bracket
+by bracket, which takes many times as long, and has a bound of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from json import JSONDecodeError, JSONDecoder
 
-from indelible.base.limits import JSON_VAIN_BYTES
+from indelible.base.limits import JSON_DEEP_BYTES, JSON_VAIN_BYTES
 
 _BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _BRACKET_BYTES = re.compile(_BRACKET.pattern.encode(), re.DOTALL)
@@ -21,7 +22,7 @@ class Ends:
     """Finds where values of `text` end; `spent` once `JSON_VAIN_BYTES` were read in vain."""
 
     def __init__(self, text: str) -> None:
-        self._text, self._left = text, JSON_VAIN_BYTES
+        self._text, self._left, self._deep = text, JSON_VAIN_BYTES, JSON_DEEP_BYTES
 
     @property
     def spent(self) -> bool:
@@ -34,10 +35,24 @@ class Ends:
         Raises `json.JSONDecodeError` where none does.
         """
         try:
-            return end_of(self._text, at)
+            return self.end_in(self._text, at)
         except JSONDecodeError as error:
             self._left -= error.pos - at + (error.pos >> 2)
             raise
+
+    def end_in(self, part: str, at: int) -> int:
+        """As `end_of`, in a part of the text alone; only what nests deep is counted."""
+        try:
+            return _scan(part, at)[1]
+        except RecursionError:
+            pass
+        try:
+            end = _flat_end(part, at, self._deep)
+        except JSONDecodeError as error:
+            self._deep -= error.pos - at
+            raise
+        self._deep -= end - at
+        return end
 
 
 def end_of(text: str, at: int) -> int:
@@ -48,25 +63,28 @@ def end_of(text: str, at: int) -> int:
     try:
         return _scan(text, at)[1]
     except RecursionError:
-        return _flat_end(text, at)
+        return _flat_end(text, at, JSON_DEEP_BYTES)
 
 
-def _flat_end(text: str, at: int) -> int:
-    depth = 0
-    for token in _BRACKET.finditer(text, at):
+def _flat_end(text: str, at: int, most: int) -> int:
+    """Where the brackets close that open at `at`, no more than `most` characters away."""
+    depth, stop = 0, min(at + most, len(text))
+    for token in _BRACKET.finditer(text, at, stop):
         mark = text[token.start()]
         depth += (mark in "[{") - (mark in "]}")
         if not depth:
             return token.end()
-    raise JSONDecodeError("it nests deep and has no end", text, len(text))
+    raise JSONDecodeError("it nests deep and has no end", text, stop)
 
 
 def shallow(body: bytes, levels: int, instead: bytes) -> bytes:
     """A JSON text with `instead` in place of each array and object that nests deeper than `levels`.
 
     For a request of which only some parts cannot be read for their depth; the text is otherwise
-    as it was, well-formed or not.
+    as it was, well-formed or not. Raises `RecursionError` for one above `JSON_DEEP_BYTES`.
     """
+    if len(body) > JSON_DEEP_BYTES:
+        raise RecursionError(f"it nests too deep, and has more than {JSON_DEEP_BYTES} bytes")
     out: list[bytes] = []
     depth = kept = 0
     for token in _BRACKET_BYTES.finditer(body):

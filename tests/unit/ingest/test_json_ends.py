@@ -23,7 +23,7 @@ VALUES = st.recursive(
 def test_a_container_ends_where_its_brackets_close(value: object, behind: str) -> None:
     text = json.dumps([value])
     assert end_of(text + behind, 0) == len(text)
-    assert json_ends._flat_end(text + behind, 0) == len(text)
+    assert json_ends._flat_end(text + behind, 0, 1_000_000) == len(text)
 
 
 def test_a_value_that_nests_deep_ends_as_well() -> None:
@@ -54,6 +54,21 @@ def test_looking_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(json.JSONDecodeError):
             ends.end_of(6)
     assert ends.spent
+
+
+def test_what_nests_deep_is_gone_through_for_a_bounded_time_only() -> None:
+    line = "[" * 99_999 + "\n"
+    text = line * (16_000_000 // len(line)) + '{"a":' + "[" * 5_000 + "]" * 5_000 + "}"
+    ends, began = Ends(text), time.process_time()
+    for at in range(0, len(text) - len(line), len(line)):
+        with pytest.raises(json.JSONDecodeError):
+            ends.end_in(line, 0) if ends.spent else ends.end_of(at)
+    assert time.process_time() - began < 4
+    with pytest.raises(json.JSONDecodeError):  # it has an end, which would have been found before
+        ends.end_in(text[text.index("{") :], 0)
+    assert end_of(text, text.index("{")) == len(text)
+    with pytest.raises(RecursionError, match="4194304"):
+        shallow(text.encode(), 64, b"0")
 
 
 @given(VALUES, st.integers(1, 6))

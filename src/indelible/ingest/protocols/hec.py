@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from indelible.base.errors import TooLarge
 from indelible.base.limits import JSON_DEPTH, NAME_CHARS, REQUEST_EVENTS
-from indelible.ingest.json_ends import Ends, end_of
+from indelible.ingest.json_ends import Ends
 from indelible.ingest.parsed import Rejected
 from indelible.ingest.parsers.contract import Given, Record
 from indelible.ingest.parsers.finish import opened
@@ -109,16 +109,16 @@ def _objects(body: bytes) -> Iterator[tuple[bytes, str]]:
             at = stop
     while at < len(text):
         stop = _line_end(text, at + 1)
-        yield from _on_one_line(text[at:stop])
+        yield from _on_one_line(text[at:stop], ends)
         at = stop
 
 
-def _on_one_line(line: str) -> Iterator[tuple[bytes, str]]:
+def _on_one_line(line: str, ends: Ends) -> Iterator[tuple[bytes, str]]:
     """The values of one line, up to one that does not end on it."""
     at = 0
     while (at := _past_white(line, at)) < len(line):
         try:
-            stop = end_of(line, at)
+            stop = ends.end_in(line, at)
         except JSONDecodeError as error:
             yield b"", _BROKEN + error.msg
             return
