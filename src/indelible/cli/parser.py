@@ -23,6 +23,7 @@ from indelible.cli.output import count_text
 from indelible.cli.progress import progress
 from indelible.cli.visible import visible
 from indelible.event.paths import escape_segment
+from indelible.ingest.elements import Message
 from indelible.ingest.parsers import mapping_draft
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser, Record
 from indelible.ingest.parsers.finish import opened
@@ -37,7 +38,7 @@ from indelible.ingest.parsers.table import (
 )
 from indelible.ingest.parsers.trial import MEMBERS, NONE, Summary, Trial, tried
 from indelible.ingest.sources import zone_of
-from indelible.ingest.splitting import NATIVE, Message, messages
+from indelible.ingest.splitting import NATIVE, messages
 
 GUESSING = ("", "json", "keyvalue")
 """Parsers that read what no other one recognises: a mapping is better."""

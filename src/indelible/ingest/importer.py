@@ -23,12 +23,13 @@ from indelible.base.limits import (
     IMPORT_BATCH_BYTES,
     IMPORT_BATCH_EVENTS,
 )
+from indelible.ingest.elements import Message
 from indelible.ingest.parsed import Parsed, Rejected, rejected
 from indelible.ingest.parsers import native
 from indelible.ingest.parsers.contract import Given
 from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.table import parser_named
-from indelible.ingest.splitting import NATIVE, Message, messages
+from indelible.ingest.splitting import NATIVE, messages
 
 
 def version_of(parser: str) -> str:

@@ -6,11 +6,14 @@ import gzip
 import io
 import json
 import time
+import tracemalloc
 
 import pytest
 
 from indelible.base.errors import BadRequest
-from indelible.ingest.splitting import Message, messages
+from indelible.ingest import elements
+from indelible.ingest.elements import Message
+from indelible.ingest.splitting import messages
 
 
 def split(data: bytes, parser: str = "auto") -> list[Message]:
@@ -123,6 +126,57 @@ def test_objects_over_several_lines_go_on_behind_a_broken_one() -> None:
     text = json.dumps({"a": 1}, indent=2)
     found = split("\n".join([text, '{\n  "a": }', text]).encode())
     assert [bool(one.code) for one in found] == [False, True, False]
+
+
+@pytest.mark.parametrize("spread", [None, 1, 2])
+def test_nothing_within_a_broken_element_is_an_element(spread: int | None) -> None:
+    inner = [{"name": "n1"}, {"name": "FORGED"}]
+    whole = [{"name": str(number), "of": inner} for number in range(9)]
+    text = json.dumps(whole, indent=spread).replace('"name": "2"', '"name": oops')
+    found = split(text.encode())
+    assert [json.loads(one.raw)["name"] for one in found if not one.code] == list("01345678")
+    assert [one.line for one in found if one.code] == [3]
+
+
+@pytest.mark.parametrize("rest", ['{"b":2}]', '{"b":2}]\n[{"b":2}]', "[1]]", '{"a":2,"b":2}]'])
+def test_what_follows_a_broken_element_may_begin_otherwise(rest: str) -> None:
+    found = split(f'[{{"a":1}},{{"a":oops}} , {rest}'.encode())
+    assert [bool(one.code) for one in found][:2] == [False, True]
+    assert {bytes(one.raw) for one in found[2:] if not one.code} <= {
+        b'{"b":2}', b"[1]", b'{"a":2,"b":2}'}
+
+
+@pytest.mark.parametrize("broken", ["oops", "oops oops", "'x'", "tru"])
+def test_a_word_that_is_no_json_costs_nothing_else(broken: str) -> None:
+    found = split(f'[{{"a":1}},{broken}, {{"a":2}},{broken}]'.encode())
+    assert [bool(one.code) for one in found] == [False, True, False, True]
+
+
+def test_an_element_that_was_cut_costs_one_other_at_most_where_each_has_a_line() -> None:
+    lines = [json.dumps({"a": number, "of": {"b": [1, 2]}}) for number in range(9)]
+    lines[3] = lines[3][:-4]
+    found = split(("[\n" + ",\n".join(f"  {line}" for line in lines) + "\n]").encode())
+    assert [json.loads(one.raw)["a"] for one in found if not one.code] == [0, 1, 2, 4, 5, 6, 7, 8]
+
+
+def test_a_text_is_no_place_to_go_on() -> None:
+    text = json.dumps([{"a": 1}, {"a": 2, "text": '}, {"a": 7}, \\" }]'}, {"a": 3}])
+    found = split(text.replace('"a": 2', '"a": oops').encode())
+    assert [json.loads(one.raw)["a"] for one in found if not one.code] == [1, 3]
+
+
+def test_a_broken_element_is_looked_through_without_holding_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(elements, "ELEMENT_BYTES", 1 << 20)
+    piece = json.dumps({"b": "x" * 1_000, "c": [1, 2, {"d": 3}]}) + ","
+    text = ('[{"a":1},{"a":oops,"of":[' + piece * 40_000).encode()
+    tracemalloc.start()
+    found = split(text)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [one.code for one in found] == ["", "bad_json"]
+    assert peak < len(text) // 2
 
 
 def test_an_element_that_nests_deep_is_passed_over_as_one() -> None:

@@ -15,12 +15,13 @@ import msgspec
 from indelible.base.errors import InvalidEvent
 from indelible.base.limits import CHANGES, JSON_DEPTH
 from indelible.event.paths import escape_segment
+from indelible.ingest.elements import Message
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers import native
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser, Record
 from indelible.ingest.parsers.finish import opened, parse_message, understand
 from indelible.ingest.parsers.table import AUTO, all_parsers, recognised, resolve
-from indelible.ingest.splitting import NATIVE, Message
+from indelible.ingest.splitting import NATIVE
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
