@@ -241,6 +241,7 @@ JOURNALD_VALUE_BYTES: Final = 1 << 30  # announced; beyond what a journal holds 
 JOURNALD_BATCH_BYTES: Final = 262_144  # of one upload, made durable together; then it is read on
 JOURNALD_WAIT_SECONDS: Final = 0.2  # after which what came is made durable, however little
 JOURNALD_UPLOADS: Final = 256  # at once; each holds a batch and an entry that is not whole
+JOURNALD_SOURCE_UPLOADS: Final = 128  # of them of one source
 JOURNALD_BUSY_SECONDS: Final = 60  # an upload waits; its sender's watchdog ends it after 180
 
 # --- audit policy

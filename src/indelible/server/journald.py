@@ -12,6 +12,7 @@ ledger that is busy is waited for, by reading no further, and not told.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -28,6 +29,7 @@ from indelible.base.limits import (
     HEADER_CHARS,
     JOURNALD_BATCH_BYTES,
     JOURNALD_BUSY_SECONDS,
+    JOURNALD_SOURCE_UPLOADS,
     JOURNALD_UPLOADS,
     JOURNALD_WAIT_SECONDS,
 )
@@ -35,7 +37,6 @@ from indelible.ingest.parsed import Parsed, Rejected
 from indelible.ingest.protocols import journal_export
 from indelible.ingest.sources import SourceSettings
 from indelible.server.call import Call, HungUp
-from indelible.server.context import Slots
 from indelible.server.credentials import as_bearer, header_of
 from indelible.server.door import report_refusal
 from indelible.server.errors import SlowSender, UnsupportedEncoding, error_answer
@@ -46,15 +47,29 @@ PROTOCOL: Final = "journald"
 T = TypeVar("T")
 
 
-class Uploads(Slots):
-    """A bound on how many journals are uploaded at once."""
+class Uploads:
+    """A bound on how many journals are uploaded at once, of each source and of all.
+
+    A source that has none open gets one whatever the others hold.
+    """
 
     def __init__(self) -> None:
-        super().__init__("uploads of journals", JOURNALD_UPLOADS)
+        self._open: Counter[tuple[str, str]] = Counter()
 
-    async def taken(self) -> None:
-        """As `take`."""
-        self.take()
+    async def taken(self, settings: SourceSettings) -> None:
+        """Open one; raises Busy when there is none to be had. The taker calls `give` once."""
+        source = settings.tenant, settings.id
+        mine = self._open[source]
+        if mine >= JOURNALD_SOURCE_UPLOADS or (mine and self._open.total() >= JOURNALD_UPLOADS):
+            raise Busy(f"{mine} uploads of {settings.id} are open already")
+        self._open[source] += 1
+
+    def give(self, settings: SourceSettings) -> None:
+        """Close one."""
+        source = settings.tenant, settings.id
+        self._open[source] -= 1
+        if not self._open[source]:
+            del self._open[source]
 
 
 class Incoming:
@@ -218,13 +233,13 @@ async def post(call: Call) -> Response:
             remedy="Leave ForceCompression= out of journal-upload.conf.",
         )
     uploads = kept(call.context, Uploads)
-    await patiently(call, uploads.taken)
+    await patiently(call, lambda: uploads.taken(settings))
     incoming = Incoming(call.request.receive, call.context.draining)
     try:
         return await _read(incoming, Upload(call))
     finally:
         incoming.close()
-        uploads.give()
+        uploads.give(settings)
 
 
 async def _read(incoming: Incoming, upload: Upload) -> Response:

@@ -45,6 +45,9 @@ SESSION = "pam_unix(sudo:session): session opened for user root(uid=0) by ann(ui
     ("sshd", LOGIN, {"_UID": "1005", "_EXE": "/home/eve/sshd", "_COMM": "sshd"}),
     ("sshd", LOGIN, {"_UID": "1005", "_EXE": "/usr/bin/sudo"}),
     ("sshd", LOGIN, {"_UID": "1005", "_COMM": "python3"}),
+    ("sshd", LOGIN, {"_UID": "1005", "_COMM": "sshd"}),
+    ("sshd", LOGIN, {"_UID": "1005"}),
+    ("sudo", SESSION, {"_UID": "1005", "_EXE": "sudo", "_COMM": "sudo"}),
     ("sudo", SESSION, {"_UID": "1005", "_EXE": "/usr/bin/logger"}),
     ("anything", SESSION, {"_UID": "1005", "_EXE": "/usr/bin/python3"}),
     ("x", "pam_unix(logger:session): session opened for user root(uid=0) by root(uid=0)",
@@ -67,7 +70,6 @@ def test_a_users_program_is_not_believed_to_be_sshd(
     ("sshd", LOGIN, {}),
     ("sshd", LOGIN, {"_UID": "74", "_EXE": "/usr/lib/openssh/sshd-session"}),
     ("sudo", SESSION, {"_UID": "1000", "_EXE": "/usr/bin/sudo"}),
-    ("sudo", SESSION, {"_UID": "1000", "_COMM": "sudo"}),
     ("myapp", LOGIN, {"_UID": "1005", "_EXE": "/home/eve/myapp"}),
 ])
 def test_the_systems_own_programs_are_believed(

@@ -266,6 +266,40 @@ def test_uploads_beyond_the_bound_wait_for_their_turn(web, monkeypatch):
     assert (first.answer.status, second.answer.status) == (200, 200)
 
 
+@pytest.mark.parametrize(("each", "all_of_them"), [(2, 9), (9, 2)])
+def test_a_source_that_takes_all_uploads_leaves_one_to_every_other(
+    web, monkeypatch, each, all_of_them
+):
+    monkeypatch.setattr(journald, "JOURNALD_SOURCE_UPLOADS", each)
+    monkeypatch.setattr(journald, "JOURNALD_UPLOADS", all_of_them)
+    monkeypatch.setattr(journald, "JOURNALD_BUSY_SECONDS", 0.2)
+    web.rooms.settings[("db", "")] = Configured(
+        settings=SourceSettings(id="db", protocol="journald", certificates=("db1",))
+    )
+    greedy = [Sender(web) for _ in range(2)]
+    third, other, again = Sender(web), Sender(web, names=["db1"]), Sender(web)
+
+    async def go():
+        held = []
+        for number, sender in enumerate(greedy, 1):
+            held.append(asyncio.ensure_future(sender.served()))
+            sender.say(logged(number, b"a"))
+        await until(lambda: len(stored(web)) == 2)
+        third.say(logged(3, b"c"), more=False)
+        await third.served()
+        other.say(logged(4, b"d"), more=False)
+        await other.served()
+        for sender in greedy:
+            sender.say(b"", more=False)
+        await asyncio.gather(*held)
+        again.say(logged(5, b"e"), more=False)
+        await again.served()
+
+    web.run(go())
+    assert (third.answer.status, third.answer.code) == (503, "busy")
+    assert (other.answer.status, again.answer.status) == (200, 200)
+
+
 def test_a_sender_that_says_nothing_is_hung_up_on(web, monkeypatch):
     monkeypatch.setattr(journald, "COLLECT_IDLE_SECONDS", 0.1)
     sender = Sender(web)

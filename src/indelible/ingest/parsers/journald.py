@@ -57,12 +57,13 @@ def unwrap(message: str | Record, given: Given) -> tuple[str | Record, Given]:
     facts = _kept(message)
     facts.update((name, value) for name, value in (("program", program), ("pid", process)) if value)
     absent = sent is UNSET
-    uid, exe = _name(message, "_UID"), _name(message, "_EXE", "_COMM")
+    uid, exe = _name(message, "_UID"), _name(message, "_EXE")
     if uid and not may_have_written(text, program, uid, exe):
         facts["claimed_program"] = facts.pop("program")
         raise NotUnderstood(
             "not_the_program",
-            f"{exe} of the account {uid} wrote it, and only takes the name {program}",
+            f"{exe or 'a program that the journal did not see'} of the account {uid} wrote it, "
+            f"and may only take the name {program}",
             {"journald": facts},
         )
     return body(_record_of_audit(message, text)), Given(

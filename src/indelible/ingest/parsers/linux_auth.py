@@ -70,19 +70,20 @@ def _text(message: str, given: Given) -> Understood:
 
 
 def may_have_written(text: str, program: str, uid: str, exe: str) -> bool:
-    """Whether who wrote a message may be the program that it is of, by what the journal saw.
+    """Whether who wrote a message is the program that it is of, by what the journal saw.
 
-    `exe` is the path of the file that ran, or its name where only that is known.
+    `exe` is the path of the file that ran, '' where the journal did not see it: whoever has gone
+    before it looks has none, so that is no evidence for anybody.
 
     The programs read here run as root, or are the system's own that anybody may start (sudo, su):
     a user's own program, `logger` among them, only takes their name. True for messages of others.
     """
     rules = PROGRAMS.get(_named(program).lower())
     module = pam.split(_begin(text), program)
-    if (rules is None and module is None) or uid == "0" or not exe:
+    if (rules is None and module is None) or uid == "0":
         return True
     folder, _, name = exe.rpartition("/")
-    if folder and not folder.startswith(_SYSTEM):
+    if not folder.startswith(_SYSTEM):
         return False
     return name in PROGRAMS if module is not None else PROGRAMS.get(name) is rules
 
