@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -28,8 +29,12 @@ _KINDS: Final = {
     "part": re.compile(r"[^\s/]+"),
     "name": re.compile(r"[A-Za-z0-9_-]+"),
     "digits": re.compile(r"[0-9]+"),
+    "stamp": re.compile(r"\d\d/[A-Za-z]{3}/\d{4}(?::\d\d){3} [+-]\d{4}", re.ASCII),
 }
-"""What a field may be held to: without white space; also without `/`; a name; a number."""
+"""What a field may be held to: without white space; also without `/`; a name; a number; the time of
+an access log, `03/Mar/2026:09:14:07 +0000`."""
+_SURE: Final = _KINDS["stamp"]
+"""A kind that tells where the field before it ends, whatever stands in that."""
 _QUOTED = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _ESCAPES = re.compile(r"(?:\\x[0-9A-Fa-f]{2})++|\\.", re.DOTALL)
 _MEANT: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
@@ -37,13 +42,17 @@ _decode = msgspec.json.Decoder().decode
 
 
 class _Field(NamedTuple):
-    """One field: its name ('' for `{*}`), what it is held to, and the text that ends it."""
+    """One field: its name ('' for `{*}`), what it is held to, and the text that ends it.
+
+    `ends` finds that text where a stamp must follow it.
+    """
 
     name: str
     kind: re.Pattern[str] | None
     mark: str
     quoted: bool
     escaped: bool
+    ends: re.Pattern[str] | None = None
 
 
 class Forms(NamedTuple):
@@ -95,11 +104,14 @@ def _form(forms: Forms, member: Member, said: Any) -> Read:
         if not text.startswith(first):
             return None
         at, found, last = len(first), {}, len(text)
-        for name, kind, mark, quoted, escaped in fields:
+        for name, kind, mark, quoted, escaped, ends in fields:
             if quoted:
                 end = _QUOTED.match(text, at).end()  # type: ignore[union-attr]  # fits anywhere
                 if not text.startswith(mark, end):
                     return None
+            elif ends is not None:
+                followed = ends.search(text, at)
+                end = followed.start() if followed else -1
             else:
                 end = text.find(mark, at) if mark else last
                 if end < 0:
@@ -138,6 +150,10 @@ def _fields(forms: Forms, member: Member, said: Any) -> tuple[str, tuple[_Field,
         found.append(_Field(
             name, _KINDS[named[2]] if named and named[2] else None, mark, quoted, quoted or whole
         ))
+    for at, (field, after) in enumerate(pairwise(found)):
+        if after.kind is _SURE and not field.quoted:
+            behind = f"{re.escape(field.mark)}{_SURE.pattern}{re.escape(after.mark)}"
+            found[at] = field._replace(ends=re.compile(behind, re.ASCII))
     return texts[0], tuple(found)
 
 
