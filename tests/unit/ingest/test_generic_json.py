@@ -36,6 +36,10 @@ def event(record: dict[str, Any], given: Given = GIVEN) -> dict[str, Any]:
         {"actor": {"unauthenticated_email_address": "ann"}}, {"actor_details": {"login": "ann"}},
         {"user": "https://id.example.org/7", "admin": "ann"},
         {"caller": "hmac-sha256:5f1b2c", "login": "ann"},
+        {"caller": "auth/site.go:132", "user": "ann"},
+        {"rbac_user_name": "ann", "rbac_user_id": "u7"}, {"reqUser": "ann"}, {"ssoUsername": "ann"},
+        {"new_user": "bob", "audit_effective_user": "ann"}, {"initiator": "ann/203.0.113.9"},
+        {"actor": "ann@203.0.113.9"}, {"message": "deleted by user 'ann'"},
     ],
     ids=str,
 )
@@ -64,6 +68,24 @@ def test_whom_it_was_done_to_is_not_who_did_it() -> None:
 def test_who_approved_acted_only_where_an_approval_is_told(action: str, who: str) -> None:
     found = event({"action": action, "user": "ann", "approvedBy": "bob"})
     assert found["actor"]["id"] == who
+
+
+@pytest.mark.parametrize(
+    ("action", "message", "who"),
+    [
+        ("Login attempt", "Authenticating domain user 'ann'.", "ann"),
+        ("user.delete", "Deleted the user 'bob'", None),
+        ("user.delete", "'bob' deleted by 'ann'", "ann"),
+        ("user.delete", "deleted by ann's colleague 'x y'", None),
+    ],
+)
+def test_a_sentence_tells_who_acted_where_no_member_does(
+    action: str, message: str, who: str | None
+) -> None:
+    record = {"action": action, "message": message, "time": 1772529247}
+    parsed = parse_one("json", json.dumps(record).encode())
+    content = json.loads(parsed.content)
+    assert (content["actor"]["id"] if parsed.kind == "event" else None) == who
 
 
 def test_who_wrote_the_record_acted_whatever_it_tells() -> None:
@@ -165,6 +187,8 @@ def test_a_time_without_zone_is_taken_in_the_sources_and_flagged() -> None:
         ({"client_host": "203.0.113.9"}, "203.0.113.9"), ({"src_hostname": "ws1"}, None),
         ({"proxy": {"address": "10.0.0.1"}}, None), ({"local": {"ip": "10.0.0.1"}}, None),
         ({"proxy": {"client_ip": "203.0.113.9"}}, "203.0.113.9"),
+        ({"user": "ann/203.0.113.9"}, "203.0.113.9"), ({"user": "ann@2001:db8::7"}, "2001:db8::7"),
+        ({"userOrigin": "webui (203.0.113.9)"}, "203.0.113.9"), ({"user": "ann/b"}, None),
         ({"workstation": "203.0.113.9"}, "203.0.113.9"), ({"workstation": "ws1"}, None),
         ({"x_forwarded_for": "203.0.113.9, 10.0.0.1"}, "203.0.113.9"),
         ({"x_forwarded_for": "203.0.113.9", "remote_ip": "203.0.113.8"}, "203.0.113.8"),

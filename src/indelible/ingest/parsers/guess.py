@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from indelible.base.limits import NAME_CHARS
-from indelible.event.actions import present_of
-from indelible.event.model import Target
+from indelible.event.actions import operation_of, present_of
+from indelible.event.model import Actor, ActorType, Operation, Target
 from indelible.ingest.parsers import guess_tables as tables
 from indelible.ingest.parsers.contract import Given, Record
 from indelible.ingest.parsers.guess_action import Done, done, has_verb, in_text
@@ -26,13 +26,17 @@ from indelible.ingest.parsers.guess_people import (
     groups_of,
     target_of,
 )
-from indelible.ingest.parsers.guess_told import outcome_of, severity_of
+from indelible.ingest.parsers.guess_told import outcome_of, severity_of, type_of_name
 from indelible.ingest.parsers.guess_when_where import address_in, time_in
 from indelible.ingest.parsers.pick import action, ip, reason
 
 _TOKEN = re.compile(r"[^\s@]{1,80}|[^\s@]{1,40}(?:\s[^\s@]{1,40}){1,7}\.?")
 _NO_ACTION = re.compile(
     r"[\d.\s:+-]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{24,}|https?://.*|\d{4}-\d\d-\d\d.*"
+)
+_TOLD = re.compile(
+    r"\b(by +)?(?:the +)?(?:(?:user|account|login|operator|admin(?:istrator)?)(?:name)?[ :=]+)?"
+    r"(?<=[ :=])['\"]([^\s'\"]{1,80})['\"]", re.I
 )
 _PLAIN: Final = ("agent", "session", "request", "trace", "host", "device", "severity", "method")
 _METHODS: Final = tables.named("GET HEAD POST PUT PATCH DELETE OPTIONS")
@@ -57,6 +61,8 @@ def guess(record: Record, given: Given) -> Guesses:
     what = _action(found, members)
     groups = _who_did(what, groups_of(found.get("actor"), persons=True))
     actor = _first_actor(groups, members)
+    if actor is None:
+        _told_actor(found, what, members)
     time_in(found, given, members)
     address_in(found, what, members)
     _outcome(found, members)
@@ -95,6 +101,18 @@ def _first_actor(groups: list[Group], members: dict[str, Guess]) -> Group | None
             members["actor_group"] = Guess(group, (), sure)
             return group
     return None
+
+
+def _told_actor(found: Candidates, what: Done, members: dict[str, Guess]) -> None:
+    """Who a sentence says acted: whose name stands in quotes behind `by`, or of a sign-in behind
+    `user`."""
+    signs_in = operation_of(what.verb) is Operation.LOGIN
+    for one in found.get("message"):
+        told = _TOLD.search(one.value) if isinstance(one.value, str) else None
+        if told is not None and (told[1] or signs_in):
+            who = Actor(type=type_of_name(told[2]) or ActorType.USER, id=told[2])
+            members["actor"] = Guess(who, (one.path,), one.role.weight / 100)
+            return
 
 
 def _behind(found: Candidates, members: dict[str, Guess]) -> None:

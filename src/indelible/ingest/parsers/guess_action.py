@@ -100,7 +100,8 @@ def in_text(text: str) -> Done | None:
             if known and (known != word or not at or word not in _NOUNS):
                 thing = _thing(_plain(spoken[end : end + 3]))
                 return Done(thing, _SAME.get(known, known))
-    return None
+    act = next((_ACTS[word] for word in said if word in _ACTS), "")
+    return Done("", act) if act else None
 
 
 def _plain(spoken: list[str]) -> list[str]:

@@ -128,8 +128,8 @@ def _whole_actor(members: dict[str, Guess]) -> Actor:
 
 def _opaque(members: dict[str, Guess]) -> str:
     """The vendor's own id of the actor, where a name serves as id."""
-    group: Group = members["actor_group"].value
-    ident = group.value("id")
+    group: Group | None = members["actor_group"].value if "actor_group" in members else None
+    ident = group.value("id") if group else ""
     return "" if ident == members["actor"].value.id else ident
 
 

@@ -150,6 +150,8 @@ def _ip_weight(path: Path, leaf: str, near: str, holders: list[str]) -> int:
         return tables.IPS[leaf]
     if not (tables.IP_WORDS.isdisjoint(said) or tables.IP_OF.isdisjoint(said)):
         return 80
+    if len(said) > 1 and tables.IP_OF.issuperset(said):
+        return 60  # `userOrigin`
     ends = said[-1] in ("ip", "ips", "ipv4", "ipv6")
     if ends or said[-2:] in (["ip", "address"], ["ip", "addr"]):
         return 70
@@ -193,6 +195,9 @@ def _actor(path: Path, names: list[str], leaf: str, lost: int) -> list[Role]:
         stem, part = _stem_of(leaf, stems)
         if stem:
             return [Role(member, _weight(stem, stems) - lost, part, (path[:-1], stem))]
+    stem, part = _qualified(words(path[-1]))
+    if stem:
+        return [Role("actor", 62 - lost, part, (path[:-1], stem))]
     if leaf in ("email", "emailaddress", "useremail", "login", "upn", "userprincipalname"):
         return [Role("actor", 62 - lost, tables.PERSON[leaf], (path[:-1], "email"))]
     return []
@@ -256,6 +261,18 @@ def _stem_of(leaf: str, stems: dict[str, int]) -> tuple[str, str]:
         if part and _weight(leaf[:cut], stems):
             return leaf[:cut], part
     return "", ""
+
+
+def _qualified(said: list[str]) -> tuple[str, str]:
+    """`rbac_user_name` names a user who may have acted; `new_user` is somebody else."""
+    part = "self"
+    if said[-1] == "username":
+        said, part = [*said[:-1], "user"], "login"
+    elif len(said) > 1 and said[-1] in tables.PERSON and said[-1] not in tables.ACTORS:
+        said, part = said[:-1], tables.PERSON[said[-1]]
+        part = "login" if part == "name" and said[-1] == "user" else part
+    known = len(said) > 1 and said[-1] in tables.SOMEBODY
+    return ("".join(said), part) if known and tables.OTHER_PEOPLE.isdisjoint(said) else ("", "")
 
 
 def _target(

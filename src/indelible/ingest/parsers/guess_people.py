@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from indelible.base.limits import REMEMBERED
+from indelible.base.limits import NAME_CHARS, REMEMBERED
 from indelible.event.model import Actor, ActorType, Auth, Target
 from indelible.ingest.parsers.guess_names import Path, Role, joined, kind_of_stem
 from indelible.ingest.parsers.guess_tables import GENERIC
@@ -24,8 +24,11 @@ from indelible.ingest.parsers.pick import ip, or_unset, part
 _EMAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
 _SENTENCE = re.compile(r"\S+(?:\s+\S+){6,}")
-_NOT_SOMEBODY = re.compile(r"(?:https?|ldaps?)://|hmac-|sha\d+:|\$\d\w?\$", re.I)
-"""How addresses of pages and hashes of secrets begin."""
+_NOT_SOMEBODY = re.compile(
+    r"(?:https?|ldaps?)://|hmac-|sha\d+:|\$\d\w?\$|\S+\.[a-z]\w{0,4}:\d{1,6}$", re.I | re.ASCII
+)
+"""Addresses of pages, hashes of secrets, and places in a program's text (`site.go:132`)."""
+_AT_ADDRESS = re.compile(r"([^\s/@(]{1,64})(?:[/@]| ?\()([0-9A-Fa-f.:]{2,45})\)?")
 _CALLED = ("email", "login", "self", "id", "name")
 _QUALITY = {"email": 12, "login": 10, "self": 8, "name": 4, "id": 1}
 """What a group gains by the best name it has."""
@@ -63,6 +66,9 @@ def groups_of(members: Iterable[Found], persons: bool) -> list[Group]:
     together: dict[tuple[Path, str], dict[str, Found]] = {}
     for found in members:
         role, value = found.role, found.value
+        if persons and type(value) is str and (name := name_and_address(value)[0]):
+            value = name
+            found = found._replace(value=name)
         part = _part(role.part, str(value), type(value) is int, persons)
         if not part or type(value) in (bool, float):
             continue
@@ -96,6 +102,15 @@ def _part(part: str, text: str, number: bool, person: bool) -> str:
     if _SENTENCE.fullmatch(text) or _NOT_SOMEBODY.match(text) or ip(text):
         return ""
     return "login" if part == "email" else part
+
+
+@lru_cache(maxsize=REMEMBERED)
+def name_and_address(value: str) -> tuple[str, str]:
+    """Somebody's name and the address written behind it (`ann/10.0.0.5`, `root@10.0.0.5`), else
+    ('', '')."""
+    found = _AT_ADDRESS.fullmatch(value) if len(value) <= NAME_CHARS else None
+    address = ip(found[2]) if found else ""
+    return (found[1], address) if found and address else ("", "")
 
 
 def called_by(parts: Mapping[str, Found]) -> str:

@@ -85,6 +85,13 @@ OTHER_DEED: Final = DONE_BY - ACTORS["client"]
 """What `approved_by` loses where the record tells of something else than an approval."""
 RECORDED_BY: Final = named("created changed modified updated lastmodified lastupdated edited")
 """With `by`: who wrote the record or changed the thing, whatever the action is called."""
+SOMEBODY: Final = named("user admin administrator operator actor principal caller person")
+OTHER_PEOPLE: Final = named(
+    """target affected new old removed added invited deleted created updated recipient owner
+    assigned assignee managed destination dst to for victim other associated related group role
+    previous last next first shared default num number count max total per"""
+)
+"""Words beside `user` that make somebody else of them than who acted."""
 TOLD_ENDS: Final = ("details", "detail", "info", "data", "profile", "object", "attributes",
                     "account")
 """Ends of a name of one who acted that add nothing to it (`actor_details`)."""
@@ -126,8 +133,8 @@ BETWEEN: Final = named(
 """Containers between one who acted and what is told of them."""
 
 TIMES: Final = weighted(
-    """100: eventtime eventtimestamp occurredat occurred occurredon occurrencetime eventoccurredat
-    eventdatetime happenedat timeofevent eventtimeutc;
+    """104: occurredat occurred occurredon occurrencetime eventoccurredat occured occuredat
+    happenedat; 100: eventtime eventtimestamp eventdatetime timeofevent eventtimeutc;
     98: activitydatetime activitytime performedat actiontime actiontimestamp actiondate
     isotimestamp accesstime audittime audittimestamp changedat executedat;
     96: timestamp time utctimestamp timestamputc utctime timestampms timems timeutc epochtime
@@ -150,7 +157,10 @@ TIME_LEAVES: Final = named(
     epochmillis"""
 )
 """Members of a time that is an object."""
-TIME_UNITS: Final = ("utc", "gmt", "ms", "millis", "epoch", "iso", "iso8601", "unix", "ns", "us")
+TIME_UNITS: Final = (
+    "utc", "gmt", "ms", "millis", "epoch", "iso", "iso8601", "unix", "ns", "us", "nano", "nanos",
+    "micros", "seconds", "milliseconds", "nanoseconds", "unixnano", "unixms",
+)
 """Ends of a name of a time that say how it is written; one in UTC is preferred."""
 NO_TIME: Final = named(
     """expir expires expiry expiration expire duration elapsed zone timezone offset timeout cpu run
@@ -239,7 +249,7 @@ NO_ACTION: Final = named("event events log audit record message activity auditev
 MESSAGES: Final = weighted(
     """60: message description msg summary text content changedescription eventdescription
     eventmessage displaymessage details actiondescription primarydescription logmessage
-    activitydescription shortmessage log note statement"""
+    activitydescription shortmessage log note statement detail eventdetail"""
 )
 """Names of a sentence that tells it."""
 

@@ -15,7 +15,7 @@ from indelible.ingest.parsers.guess_action import Done
 from indelible.ingest.parsers.guess_candidates import Candidates, Guess
 from indelible.ingest.parsers.guess_leaves import Leaves
 from indelible.ingest.parsers.guess_names import joined
-from indelible.ingest.parsers.guess_people import Found
+from indelible.ingest.parsers.guess_people import Found, name_and_address
 from indelible.ingest.parsers.guess_time import read_time
 from indelible.ingest.parsers.pick import ip
 
@@ -90,6 +90,11 @@ def address_in(found: Candidates, what: Done, members: dict[str, Guess]) -> None
         if address:
             members["ip"] = Guess(address, (one.path,), min(one.role.weight, 100) / 100)
             return
+    for one in found.get("actor"):
+        address = name_and_address(one.value)[1] if isinstance(one.value, str) else ""
+        if address:
+            members["ip"] = Guess(address, (one.path,), min(one.role.weight, 100) / 100)
+            return
     for one in found.get("message"):
         told = _CAME_FROM.findall(one.value) if isinstance(one.value, str) else []
         address = ip(told[0].rstrip(".,;:)]")) if len(told) == 1 else ""
@@ -100,10 +105,11 @@ def address_in(found: Candidates, what: Done, members: dict[str, Guess]) -> None
 
 def _address(value: str) -> str:
     """The address in a text; appliances put port and interface behind (`10.0.0.5:443:X1`), Java a
-    name and a slash in front (`web1/10.0.0.5:443`), proxies themselves (`203.0.113.9, 10.0.0.5`).
+    name and a slash in front (`web1/10.0.0.5:443`), proxies themselves (`203.0.113.9, 10.0.0.5`);
+    others put a word in front and it in brackets (`webui (203.0.113.9)`).
     """
     value = value.partition(",")[0].strip()
-    found = ip(value)
+    found = ip(value) or name_and_address(value)[1]
     if not found and _NAMED_ADDRESS.fullmatch(value):
         value = value.rpartition("/")[2]
         found = ip(value)
