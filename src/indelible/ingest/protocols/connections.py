@@ -12,7 +12,7 @@ import hashlib
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from indelible.base.clock import monotonic
 from indelible.base.limits import (
@@ -219,7 +219,8 @@ def _address(writer: asyncio.StreamWriter) -> str:
 def certificate_names(connection: ssl.SSLObject | None) -> list[str]:
     """Names that a client certificate bears: DNS names, the common name, its SHA-256.
 
-    The last is written `sha256:HEX`; a source may name any of them.
+    The last is written `sha256:HEX`; a source may name any of them. A name that is written so is
+    left out: it would pass for the hash of somebody else's certificate.
     """
     said = connection.getpeercert() if connection is not None else None
     if connection is None or not said:
@@ -229,7 +230,11 @@ def certificate_names(connection: ssl.SSLObject | None) -> list[str]:
     for part in told.get("subject", ()):
         names += [str(value) for name, value in part if name == "commonName"]
     binary = connection.getpeercert(binary_form=True) or b""
-    return [*dict.fromkeys(names), f"sha256:{hashlib.sha256(binary).hexdigest()}"]
+    plain = dict.fromkeys(name for name in names if not name.lower().startswith(_HASHED))
+    return [*plain, f"{_HASHED}{hashlib.sha256(binary).hexdigest()}"]
+
+
+_HASHED: Final = "sha256:"
 
 
 async def serve_syslog(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections import deque
@@ -17,6 +18,7 @@ from pathlib import Path
 from indelible.base.errors import IndelibleError
 from indelible.base.limits import (
     COLLECT_BATCH_EVENTS,
+    COLLECT_DRAIN_SECONDS,
     DATAGRAM_BUFFER_BYTES,
     DATAGRAM_SECONDS,
     DATAGRAMS,
@@ -28,6 +30,7 @@ from indelible.ingest.protocols.connections import Line
 from indelible.ingest.protocols.hub import Hub
 from indelible.ingest.sources import SourceSettings
 
+_log = logging.getLogger(__name__)
 _DATAGRAM_BYTES = 65_535
 """The largest that UDP carries (RFC 768: a length of 16 bits)."""
 
@@ -60,6 +63,7 @@ class Datagrams:
         self._queue: deque[tuple[str, bytes]] = deque()
         self._held = 0
         self._arrived = asyncio.Event()
+        self._one_batch = asyncio.Lock()
         self._kernel = _kernel_drops(bound)
         loop = asyncio.get_running_loop()
         loop.add_reader(bound, self._read)
@@ -99,8 +103,9 @@ class Datagrams:
             await self._arrived.wait()
             await asyncio.sleep(DATAGRAM_SECONDS)
             self._arrived.clear()
-            while self._queue:
-                await self._batch()
+            async with self._one_batch:
+                while self._queue:
+                    await self._batch()
 
     async def _batch(self) -> None:
         """Make some datagrams durable; what the ledger does not take is counted as dropped."""
@@ -115,16 +120,16 @@ class Datagrams:
         known = [(source, peer) for peer in groups if (source := senders.of(peer)) is not None]
         for peer in groups.keys() - {peer for _, peer in known}:  # disabled since they arrived
             self._hub.unknown("syslog", peer, count=len(groups[peer]))
-        kept = await asyncio.gather(
-            *(Line(self._hub, source, "syslog", peer, "").keep(groups[peer])
-              for source, peer in known),
-            return_exceptions=True,
-        )
-        for (source, peer), error in zip(known, kept, strict=True):
-            if isinstance(error, IndelibleError):
-                self._hub.dropped(source, len(groups[peer]))
-            elif error is not None:
-                raise error
+        storing = [
+            asyncio.ensure_future(Line(self._hub, source, "syslog", peer, "").keep(groups[peer]))
+            for source, peer in known
+        ]
+        try:
+            await asyncio.gather(*storing, return_exceptions=True)
+        finally:
+            for (source, peer), one in zip(known, storing, strict=True):
+                if not _is_kept(one):
+                    self._hub.dropped(source, len(groups[peer]))
 
     async def _watch(self) -> None:
         """Count what the kernel had no room for."""
@@ -136,19 +141,34 @@ class Datagrams:
                 self._kernel = now
 
     async def close(self) -> None:
-        """Take nothing more, make durable what was taken."""
+        """Take nothing more, make durable what was taken; what the ledger does not take in time is
+        counted as dropped."""
         asyncio.get_running_loop().remove_reader(self._socket)
         self._read_rest()
-        while self._queue:
-            await self._batch()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(COLLECT_DRAIN_SECONDS), self._one_batch:
+                while self._queue:
+                    await self._batch()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._queue:
+            self._drop(self._queue.popleft()[0], 1)
         self._socket.close()
 
     def _read_rest(self) -> None:
         with contextlib.suppress(OSError):
             self._read()
+
+
+def _is_kept(one: asyncio.Future[None]) -> bool:
+    """Whether a batch of one sender is durable; a failure that is nobody's answer is logged."""
+    if not one.done() or one.cancelled():
+        return False
+    error = one.exception()
+    if error is not None and not isinstance(error, IndelibleError):
+        _log.error("datagrams were not kept: %s", type(error).__name__, exc_info=error)
+    return error is None
 
 
 def _kernel_drops(bound: socket.socket) -> int:
