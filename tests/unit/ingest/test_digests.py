@@ -25,7 +25,7 @@ from indelible.ingest.protocols.digests import (
     signed_text,
 )
 from indelible.ingest.protocols.digests_chain import Chain, join, known, link_of, number_of
-from indelible.ingest.protocols.digests_keys import PublicKeys
+from indelible.ingest.protocols.digests_keys import ForeignKey, PublicKeys
 from support.buckets import Trail
 
 AWS_KEY = (
@@ -156,8 +156,10 @@ def test_a_key_that_is_not_to_be_had_is_asked_for_once_an_hour() -> None:
         return [("", Trail().der)]
 
     keys = PublicKeys("", ask)
-    for region in ("down", "down", "eu-central-1", "eu-central-1"):
-        keys.get("unknown", region, 0, 1)
+    assert [keys.get("unknown", "down", 0, 1) for _ in range(2)] == [None, None]
+    for _ in range(2):
+        with pytest.raises(ForeignKey):
+            keys.get("unknown", "eu-central-1", 0, 1)
     assert asked == ["down", "eu-central-1"]
     assert keys.get(Trail().fingerprint, "eu-central-1", 0, 1) is not None
 

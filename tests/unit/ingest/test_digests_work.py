@@ -302,6 +302,59 @@ async def test_a_chain_that_cloudtrail_began_anew_is_no_success() -> None:
 
 
 @story
+async def test_a_digest_under_a_key_that_is_not_cloudtrails_is_not_believed() -> None:
+    house = House()
+    key, body = house.trail.log_file()
+    house.bucket.put(key, gzip.compress(gzip.decompress(body).replace(b"alice", b"mallory")))
+    house.digest(digestPublicKeyFingerprint="ab" * 16)
+    await house.look()
+    (event,) = house.found("cloudtrail.digest.verify")
+    assert (event["outcome"], event["severity"]) == ("failure", "critical")
+    assert event["reason"]["code"] == "key_foreign"
+    assert event["data"]["log_files"]["named"] == 0
+    house.trail.previous = None
+    house.deliver()
+    house.digest()
+    await house.look()
+    assert house.verdicts()[1:] == [("success", "")]  # nothing stood in its chain before
+
+
+def test_a_digest_of_the_future_silences_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def tell() -> None:
+        house = House(keys=False)
+        house.trail.now = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+        house.digest()
+        await house.look()
+        now, before = house.trail.now, house.trail.previous
+        house.digest(24 * 365)
+        await house.look()
+        house.trail.now, house.trail.previous = now, before
+        assert house.verdicts() == [("unknown", "key_unknown"), ("failure", "digest_future")]
+        house.digest()
+        await house.look()
+        assert house.verdicts()[2:] == [("unknown", "key_unknown")]
+        wall = digests_work.wall_us
+        monkeypatch.setattr(digests_work, "wall_us", lambda: wall() + 6 * 3_600_000_000)
+        await house.digests.look()
+        assert house.codes("cloudtrail.digest.verify")[3:] == ["digest_overdue"]
+
+    asyncio.run(tell())
+
+
+@story
+async def test_where_keys_are_gone_that_there_were_it_is_graver() -> None:
+    house = House()
+    house.digest()
+    await house.look()
+    house._keys = False
+    house.restart()
+    house.digest()
+    await house.look()
+    assert house.verdicts() == [("success", ""), ("unknown", "key_lost")]
+    assert house.found("cloudtrail.digest.verify")[1]["severity"] == "high"
+
+
+@story
 async def test_without_a_public_key_nothing_is_a_success() -> None:
     house = House(keys=False)
     house.deliver()

@@ -42,7 +42,7 @@ class Chain(msgspec.Struct, kw_only=True):
 
     `numbered`: its digests bear numbers. `watched`: its newest digest was new when it came, so
     another is due an hour later; `overdue`: that none came is on record. `missing` are keys of
-    digests that are not in the bucket, which is on record too.
+    digests that are not in the bucket, which is on record too. `signed`: a signature of one held.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Chain(msgspec.Struct, kw_only=True):
     last_us: int = 0
     last_key: str = ""
     overdue: bool = False
+    signed: bool = False
     have: dict[str, Link] = {}
     expect: dict[str, Link] = {}
     missing: list[str] = []

@@ -17,6 +17,10 @@ Ask = Callable[[str, int, int], KeyRows]
 """Region, begin and end of a time, to the keys that were used in it; raises `Unreachable`."""
 
 
+class ForeignKey(Exception):
+    """CloudTrail was asked, named its keys of that time, and this one is not among them."""
+
+
 class PublicKeys:
     """Keys by fingerprint. Blocking; used by one thread at a time."""
 
@@ -24,7 +28,7 @@ class PublicKeys:
         self._path, self._ask = path, ask
         self._keys = Keys()
         self._read: tuple[int, int] | None = None
-        self._asked: dict[tuple[str, str], float] = {}
+        self._asked: dict[tuple[str, str], tuple[float, bool]] = {}
         if path:
             self._load()
 
@@ -33,27 +37,35 @@ class PublicKeys:
     ) -> RSAPublicKey | None:
         """The key that signed in `region` at that time, or None when it is not to be had.
 
-        Raises `BadRequest` when the file of keys cannot be read.
+        Raises `ForeignKey`, and `BadRequest` when the file of keys cannot be read.
         """
         found = self._keys.get(fingerprint)
         if found is None and self._path:
             self._load()
             found = self._keys.get(fingerprint)
-        if found is None and self._ask is not None and self._due(region, fingerprint):
-            try:
-                self._keys.add(der for _, der in self._ask(region, begin_us, end_us))
-            except Unreachable:
-                return None
-            found = self._keys.get(fingerprint)
+        if found is None and self._ask is not None:
+            return self._ask_for(self._ask, fingerprint, region, begin_us, end_us)
         return found
 
-    def _due(self, region: str, fingerprint: str) -> bool:
-        """Whether this key was not asked for in vain a short while ago."""
-        key, now = (region, fingerprint), monotonic()
-        if now - self._asked.get(key, -DIGEST_KEYS_SECONDS) < DIGEST_KEYS_SECONDS:
-            return False
-        self._asked[key] = now
-        return True
+    def _ask_for(
+        self, ask: Ask, fingerprint: str, region: str, begin_us: int, end_us: int
+    ) -> RSAPublicKey | None:
+        """As `get`, of CloudTrail; what it answered a short while ago holds on."""
+        asked, now = (region, fingerprint), monotonic()
+        when, foreign = self._asked.get(asked, (-DIGEST_KEYS_SECONDS, False))
+        found = None
+        if now - when >= DIGEST_KEYS_SECONDS:
+            try:
+                rows = ask(region, begin_us, end_us)
+            except Unreachable:
+                rows = []
+            self._keys.add(der for _, der in rows)
+            found = self._keys.get(fingerprint)
+            foreign = bool(rows) and found is None
+            self._asked[asked] = now, foreign
+        if foreign:
+            raise ForeignKey(fingerprint)
+        return found
 
     def _load(self) -> None:
         """Read the file, if it has changed."""

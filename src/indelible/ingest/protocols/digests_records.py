@@ -24,6 +24,9 @@ from indelible.ingest.protocols.s3_records import Number, object_target, record
 _TEXTS: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
     {
         "signature_invalid": (Severity.CRITICAL, "its signature is not one of this digest"),
+        "key_foreign": (Severity.CRITICAL, "CloudTrail has no key of that fingerprint: somebody"
+                                           " else signed it"),
+        "digest_future": (Severity.CRITICAL, "it speaks of a time that is still to come"),
         "digest_moved": (Severity.CRITICAL, "it was written for another place"),
         "digest_altered": (Severity.CRITICAL, "it is not the digest that was seen, or named by the"
                                               " next one, under this key"),
@@ -32,6 +35,8 @@ _TEXTS: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
         "log_file_missing": (Severity.HIGH, "log files that it names are not in the bucket"),
         "log_file_unreadable": (Severity.HIGH, "log files that it names cannot be read"),
         "signature_absent": (Severity.HIGH, "it has no signature"),
+        "key_lost": (Severity.HIGH, "no public key is at hand to check its signature with, as there"
+                                    " was for digests before it"),
         "chain_restarted": (Severity.MEDIUM, "CloudTrail began its chain anew: nothing vouches for"
                                              " the time between"),
         "key_unknown": (Severity.MEDIUM, "no public key is at hand to check its signature with"),
@@ -42,7 +47,7 @@ _TEXTS: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
 )
 """What can be wrong with a digest, the gravest first."""
 _UNKNOWN: Final = frozenset(
-    ("chain_restarted", "key_unknown", "chain_elsewhere", "log_file_elsewhere")
+    ("key_lost", "chain_restarted", "key_unknown", "chain_elsewhere", "log_file_elsewhere")
 )
 
 
@@ -60,12 +65,14 @@ class LogFiles(msgspec.Struct):
 class Checked(NamedTuple):
     """All that was found of one digest. `since_us` is where its chain stood before, 0 for nowhere.
 
-    `signature`: `valid`, `invalid`, `absent`, `unchecked`. `before` is that of `digests_chain`, or
-    `unchecked` where the digest itself is not to be trusted.
+    `signature`: `valid`, `invalid`, `foreign` (of a key that is not CloudTrail's), `absent`,
+    `unchecked` (no key is at hand), `lost` (nor is there one, as there was before). `before` is
+    that of `digests_chain`, or `unchecked` where the digest itself is not to be trusted.
     """
 
     signature: str
     moved: bool = False
+    future: bool = False
     altered: bool = False
     before: str = "unchecked"
     since_us: int = 0
@@ -78,7 +85,10 @@ class Checked(NamedTuple):
         wrong = {
             "signature_invalid": self.signature == "invalid",
             "signature_absent": self.signature == "absent",
+            "key_foreign": self.signature == "foreign",
             "key_unknown": self.signature == "unchecked",
+            "key_lost": self.signature == "lost",
+            "digest_future": self.future,
             "digest_moved": self.moved,
             "digest_altered": self.altered,
             "chain_broken": self.before == "differs",

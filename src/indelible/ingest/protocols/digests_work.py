@@ -43,7 +43,7 @@ from indelible.ingest.protocols.digests_chain import (
     number_of,
 )
 from indelible.ingest.protocols.digests_files import compared
-from indelible.ingest.protocols.digests_keys import PublicKeys
+from indelible.ingest.protocols.digests_keys import ForeignKey, PublicKeys
 from indelible.ingest.protocols.digests_records import Checked, Found
 from indelible.ingest.protocols.s3_keys import Place, address, digest_key, log_place
 from indelible.ingest.protocols.s3_memory import NAMED, TOLD, Read
@@ -55,7 +55,7 @@ from indelible.ingest.protocols.s3_work import Work
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Chain).decode
 _HOUR_US = DIGEST_SECONDS * MICROS
-_FALSE: Final = ("invalid", "absent")
+_FALSE: Final = ("invalid", "foreign", "absent")
 """What a signature can be under which nothing is believed."""
 
 
@@ -117,8 +117,9 @@ class Digests:
     async def _judge(self, found: Found, *, fill: bool) -> None:
         """Check a digest and put on record what came of it."""
         signature, moved = await self._signature(found), _moved(found)
-        if signature in _FALSE or moved:
-            checked = Checked(signature, moved)
+        future = signature != "valid" and found.digest.end_us > wall_us() + _HOUR_US
+        if signature in _FALSE or moved or future:
+            checked = Checked(signature, moved, future)
             await self._work.tell(records.verified(found, checked, UNNUMBERED))
         else:
             await self._believe(found, signature, fill)
@@ -128,6 +129,7 @@ class Digests:
     async def _believe(self, found: Found, signature: str, fill: bool) -> None:
         """Let a digest join its chain, and look at the log files that it names."""
         digest, chain = found.digest, self._chain(found.named.chain)
+        chain.signed = chain.signed or signature == "valid"
         link = link_of(bytes.fromhex(found.sha256), found.signature)
         if known(chain, digest, link):
             return
@@ -139,7 +141,7 @@ class Digests:
         files = await compared(self._work, digest.logFiles)
         number = UNNUMBERED if found.named.late else Number(*number_of(chain, digest.end_us))
         checked = Checked(
-            signature, False, joined.altered, joined.before, joined.since_us, files
+            signature, False, False, joined.altered, joined.before, joined.since_us, files
         )
         await self._work.tell(records.verified(found, checked, number))
         self._changed(chain)
@@ -148,12 +150,16 @@ class Digests:
         digest = found.digest
         if not found.signature or digest.digestSignatureAlgorithm != ALGORITHM:
             return "absent"
-        key = await self._work.run(
-            self._keys.get, digest.digestPublicKeyFingerprint, found.named.place.region,
-            digest.start_us, digest.end_us,
-        )
+        try:
+            key = await self._work.run(
+                self._keys.get, digest.digestPublicKeyFingerprint, found.named.place.region,
+                digest.start_us, digest.end_us,
+            )
+        except ForeignKey:
+            return "foreign"
         if key is None:
-            return "unchecked"
+            chain = self._chains.get(found.named.chain)
+            return "lost" if chain is not None and chain.signed else "unchecked"
         holds = signature_holds(key, digest, found.content, found.signature)
         return "valid" if holds else "invalid"
 
