@@ -126,3 +126,11 @@ def test_a_text_for_a_parser_of_objects_says_what_is_wrong() -> None:
     reads = records(lambda r, g: Understood(event()))
     assert content(parse_message(reads, b"plain", GIVEN))["reason"]["code"] == "bad_json"
     assert content(parse_message(reads, b"[1]", GIVEN))["reason"]["code"] == "not_this_format"
+
+
+def test_what_nests_too_deep_hides_nothing_that_stands_beside_it() -> None:
+    raw = b'{"who":"ann","deep":' + b"[" * 5_000 + b"]" * 5_000 + b',"what":"pay"}'
+    seen: list[Record] = []
+    found = parse_message(records(lambda r, g: seen.append(r) or Understood(event())), raw, GIVEN)
+    assert (seen[0]["who"], seen[0]["what"]) == ("ann", "pay")
+    assert content(found)["raw"] == raw.decode()

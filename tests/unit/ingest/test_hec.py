@@ -167,9 +167,20 @@ def test_hostile_bytes_are_messages_or_refusals_and_nothing_else(seed: int) -> N
         assert len(found.messages) + len(found.refused) > 0
 
 
-def test_an_event_that_nests_too_deep_costs_no_neighbour() -> None:
-    deep = '{"event":{"a":' + "[" * 1_500 + '"]{"' + "]" * 1_500 + "}}"
+def test_what_nests_too_deep_hides_nothing_beside_it() -> None:
+    deep = '{"event":{"user":"ann","a":' + "[" * 1_500 + '"]{"' + "]" * 1_500 + ',"b":1}}'
     for between in ("", "\n"):
         found = taken({"event": "a"}, deep, {"event": "b"}, deep, {"event": "c"}, between=between)
-        assert [message.inner for message in found.messages] == ["a", "b", "c"]
-        assert [(one.line, one.code) for one in found.refused] == [(2, "too_deep"), (4, "too_deep")]
+        assert not found.refused
+        assert [message.inner for message in found.messages][::2] == ["a", "b", "c"]
+        for message in found.messages[1::2]:
+            assert isinstance(message.inner, dict)
+            assert (message.inner["user"], message.inner["b"]) == ("ann", 1)
+            assert message.raw == deep.encode()
+
+
+def test_an_event_that_nests_deep_for_too_long_is_refused_alone() -> None:
+    deep = '{"event":' + "[" * 3_000_000 + "]" * 3_000_000 + "}"
+    found = taken({"event": "a"}, deep, {"event": "c"}, between="\n")
+    assert [message.inner for message in found.messages] == ["a", "c"]
+    assert [one.line for one in found.refused] == [2]

@@ -153,6 +153,13 @@ def test_the_id_of_standard_webhooks_is_signed() -> None:
         verified("standard", headers)
 
 
+@pytest.mark.parametrize("secret", [b"whsec_", b"====", b"whsec_\nwhsec_" + KEY])
+def test_a_secret_of_nothing_signs_nothing(secret: bytes) -> None:
+    headers = sign("standard", secret=b"whsec_")
+    with pytest.raises(Forged):
+        verified("standard", headers, secret=secret)
+
+
 def test_one_good_signature_among_several_is_enough() -> None:
     good = sign("standard", secret=secret_of("standard"))
     wrong = "v1," + base64.b64encode(bytes(32)).decode()

@@ -22,6 +22,7 @@ from indelible.base.clock import to_us
 from indelible.base.errors import InvalidEvent
 from indelible.event.actions import operation_of
 from indelible.event.model import Event, Origin, Reason
+from indelible.ingest.json_ends import shallow
 from indelible.ingest.parsed import Parsed, Unparsed
 from indelible.ingest.parsers.contract import (
     WRONG,
@@ -81,15 +82,30 @@ def _resolved(parser: Parser, message: str | Record, given: Given) -> Resolved:
 
 
 def opened(raw: bytes) -> str | Record:
-    """A message as a parser is handed it: the object when it is one in JSON, else the text."""
+    """A message as a parser is handed it: the object when it is one in JSON, else the text.
+
+    What nests too deep in an object is left out of it, so that it hides nothing beside it.
+    """
     if raw.lstrip(b" \t\r\n").startswith(b"{"):
         try:
-            found: object = _decode(raw)
+            found = decoded(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return raw.decode("utf-8", "replace")
         if isinstance(found, dict):
             return found
     return raw.decode("utf-8", "replace")
+
+
+def decoded(raw: bytes) -> Any:
+    """A JSON text, with a remark in place of what nests deeper than `JSON_DEPTH` where it cannot be
+    read otherwise; raises as a decoder does."""
+    try:
+        return _decode(raw)
+    except RecursionError:
+        return _decode(shallow(raw, limits.JSON_DEPTH, _TOO_DEEP))
+
+
+_TOO_DEEP: Final = b'"left out: it nests too deep"'
 
 
 def understand(parser: Parser, message: str | Record, given: Given) -> Understood:

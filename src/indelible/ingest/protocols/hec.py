@@ -22,7 +22,7 @@ from indelible.base.limits import JSON_DEPTH, NAME_CHARS, REQUEST_EVENTS
 from indelible.ingest.json_ends import Ends
 from indelible.ingest.parsed import Rejected
 from indelible.ingest.parsers.contract import Given, Record
-from indelible.ingest.parsers.finish import opened
+from indelible.ingest.parsers.finish import decoded, opened
 from indelible.ingest.parsers.pick import epoch
 from indelible.ingest.protocols.message import Message, Taken
 
@@ -57,7 +57,6 @@ _BY_REFUSAL: Final = {"missing_field": EVENT_REQUIRED, "empty": EVENT_BLANK}
 _BROKEN: Final = "not well-formed JSON, and nothing more was read of its line: "
 _WHITE: Final = " \t\r\n,"
 _SCALARS: Final = (str, int, float, bool)
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -139,7 +138,7 @@ def _line_end(text: str, at: int) -> int:
 
 def _event(line: int, raw: bytes, given: Given, said: dict[str, str]) -> Message | Rejected:
     try:
-        found: Any = _decode(raw)
+        found: Any = decoded(raw)
     except RecursionError:
         return _refusal("too_deep", f"it nests more than {JSON_DEPTH} deep")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

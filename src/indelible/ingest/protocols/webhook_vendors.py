@@ -157,7 +157,8 @@ def _standard(delivery: Delivery, secrets: list[bytes], options: Mapping[str, st
     ]
     known = b"%b.%b." % (ident.encode("latin-1", "replace"), stamp.encode("latin-1", "replace"))
     keys = [_standard_key(secret) for secret in secrets]
-    _must_match([_mac(key, known + delivery.body) for key in keys], given, "webhook-signature")
+    macs = [_mac(key, known + delivery.body) for key in keys if key]  # nobody's, if it is empty
+    _must_match(macs, given, "webhook-signature")
     _must_be_now(delivery, stamp)
     return Signed(ident)
 
