@@ -94,7 +94,8 @@ NUMBERS_BESIDE_THE_CODE: dict[str, tuple[str, ...]] = {
     ),
     "how a line is laid out for a reader": (
         "cli/demo_server.py _LOG_LINES", "cli/import_.py _SHOWN", "cli/output.py _LEAST",
-        "cli/rows.py _OTHERS", "cli/rows.py _VALUE_CHARS", "event/changes.py SHOWN_CHARS",
+        "cli/rows.py _OTHERS", "cli/rows.py _VALUE_CHARS", "cli/shown.py _TEXT",
+        "event/changes.py SHOWN_CHARS",
         "event/sentence.py _LONG", "event/sentence.py _SHOWN", "server/search.py _ASKED_VALUES",
     ),
     "a choice of quality, not a bound": (

@@ -19,6 +19,7 @@ from indelible.cli.output import count_text, decode
 from indelible.cli.progress import progress
 from indelible.cli.visible import visible
 from indelible.ingest.importer import iter_batches
+from indelible.ingest.splitting import NATIVE
 
 _SHOWN = 20  # refusals that a person reads; --json has the first thousand
 
@@ -102,6 +103,10 @@ def import_(
     or was packed differently. Interrupted, it is simply started again. A bad line never costs its
     neighbours; it is named with its reason, and the exit code is 3.
 
+    A foreign message that its parser does not understand is stored, too, as unparsed: `indelible
+    parser test` shows beforehand what is understood. The same file with another parser goes to
+    another source, unless --source says otherwise, and is stored once more there.
+
     \b
     Examples:
       indelible import events.ndjson
@@ -125,6 +130,11 @@ def import_(
         raise
     summary.seconds = round(monotonic() - began, 3)
     out.result(summary, _lines(summary))
+    if parser == NATIVE and summary.refused and summary.refused == summary.read:
+        out.note(
+            "none of it is an event in Indelible's own form; other formats are read with --parser "
+            f"auto, and `indelible parser test {visible(files[0])}` shows what is understood"
+        )
     click.get_current_context().exit(EXIT_REFUSED if summary.refused else EXIT_OK)
 
 

@@ -95,8 +95,9 @@ def _free_the_origin(origin: str, keys: Path | None, state: Path | None) -> str:
     register = state or default_state(origin, os.environ)
     return (
         "Choose another origin (or other --keys and --state folders): a register or keyring is "
-        "never overwritten. If the ledger before was a trial, remove its three folders: the data "
-        f"folder, the keyring {keyring} and the register {register}."
+        "never overwritten. If the ledger before was a trial, remove its three folders and the "
+        f"recovery file: the data folder, the keyring {keyring}, the register {register} and "
+        f"{keyring}.recovery."
     )
 
 

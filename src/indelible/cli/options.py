@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -24,6 +24,21 @@ from indelible.cli.output import Output
 Command = TypeVar("Command", bound=Callable[..., object])
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _Index(click.IntRange):
+    """The place of an event in the log."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is no index: it is a number, which `indelible search` shows.",
+                      param, ctx)
+        return int(super().convert(value, param, ctx))
+
+
+INDEX = _Index(0)
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."

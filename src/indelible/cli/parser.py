@@ -315,7 +315,8 @@ def new(
     if drafted is None:
         raise Refused(
             f"{file} holds neither JSON objects nor lines of key=value",
-            remedy="A mapping reads these two forms; other texts need a parser in code.",
+            remedy="Other lines of a fixed form are read by a mapping that you write yourself: "
+            "docs/howto/add-a-source.md#texts-of-a-fixed-form.",
         )
     if output is not None:
         with output.open("x", encoding="utf-8", newline="\n") as target:

@@ -14,7 +14,7 @@ from indelible.base.limits import BUNDLE_INDEXES
 from indelible.cli.client import Params, path_of
 from indelible.cli.failures import Refused
 from indelible.cli.keys import KeysAnswer
-from indelible.cli.options import FILE, FOLDER, Client, Output, talks
+from indelible.cli.options import FILE, FOLDER, INDEX, Client, Output, talks
 from indelible.cli.output import count_text, decode, size_text
 from indelible.cli.pages import read_pages
 from indelible.cli.progress import Advance, progress
@@ -27,7 +27,7 @@ _NO_OVERWRITE = "Name a new file, or give --force."
 
 
 @click.command()
-@click.argument("indexes", nargs=-1, type=click.IntRange(0), metavar="[INDEX]...")
+@click.argument("indexes", nargs=-1, type=INDEX, metavar="[INDEX]...")
 @click.option("--from", "from_index", type=click.IntRange(0), metavar="A",
               help="First index of a range.")
 @click.option("--to", "to_index", type=click.IntRange(0), metavar="B",

@@ -12,7 +12,7 @@ import msgspec
 
 from indelible.cli import rows
 from indelible.cli.client import Params, path_of
-from indelible.cli.options import Client, Output, talks
+from indelible.cli.options import INDEX, Client, Output, talks
 from indelible.cli.output import OUTCOME_COLORS, count_text, decode
 from indelible.cli.pages import Pages, merged, read_pages
 from indelible.cli.progress import is_watched
@@ -92,7 +92,7 @@ def search(
     _end(out, len(found), last, took)
     if not found and _has_bare_words(query) and is_watched():
         out.note("bare words are looked for as they stand; name a field to search by it, "
-                 "e.g. operation:delete or actor:NAME")
+                 "e.g. operation:delete or actor:NAME, raw:~word to look into original messages")
 
 
 def _has_bare_words(query: str) -> bool:
@@ -101,7 +101,7 @@ def _has_bare_words(query: str) -> bool:
 
 
 @click.command()
-@click.argument("index", type=click.IntRange(0))
+@click.argument("index", type=INDEX)
 @click.option("--body", "body_only", is_flag=True,
               help="Print the exact stored bytes alone, as they were hashed.")
 @talks(reading=True)

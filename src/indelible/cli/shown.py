@@ -13,6 +13,8 @@ from indelible.cli.visible import visible
 from indelible.event.model import Origin, StoredActor, StoredEvent, Target
 from indelible.query.model import HistoryChange
 
+_TEXT = 2_000  # characters of an unread message that a person reads
+
 
 class ShownEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Answer of GET /v1/events/{index}."""
@@ -60,7 +62,8 @@ def _facts(out: Output, event: StoredEvent) -> Iterator[tuple[str, str]]:
     yield "who", _actor(event.actor)
     for behind in event.actor.on_behalf_of:
         yield "on behalf of", _actor(behind)
-    yield "did", f"{visible(event.action)} ({visible(event.operation)})"
+    if event.action:
+        yield "did", f"{visible(event.action)} ({visible(event.operation)})"
     for target in event.targets:
         yield "to", _target(target)
     outcome = out.paint(visible(event.outcome), OUTCOME_COLORS.get(event.outcome))
@@ -74,6 +77,7 @@ def _facts(out: Output, event: StoredEvent) -> Iterator[tuple[str, str]]:
     yield "id", visible(event.id)
     yield "kind", visible(event.kind) if event.kind != "event" else ""
     yield "source", _source(event)
+    yield "message", _unread(event)
     if event.stripped is not UNSET:
         gone = event.stripped
         yield "stripped", (
@@ -92,7 +96,7 @@ def _given(*parts: str | UnsetType) -> list[str]:
 
 
 def _actor(actor: StoredActor) -> str:
-    text = f"{visible(actor.type)} {visible(actor.id)}"
+    text = f"{visible(actor.type)} {visible(actor.id)}".strip()
     details = [visible(part) for part in (actor.name, actor.email) if part]
     if actor.session:
         details.append(f"session {visible(actor.session)}")
@@ -135,6 +139,16 @@ def _source(event: StoredEvent) -> str:
     if via.backfill:
         parts.append("imported")
     return ", ".join(parts)
+
+
+def _unread(event: StoredEvent) -> str:
+    """The text of a message that no parser could read: all there is to know of it."""
+    if event.kind != "unparsed" or not bytes(event.raw) or event.raw_type:
+        return ""
+    text = msgspec.json.decode(event.raw, type=str)
+    if len(text) <= _TEXT:
+        return visible(text)
+    return f"{visible(text[:_TEXT])} ... (--body has all {len(text):,} characters)"
 
 
 def _changes(out: Output, event: StoredEvent) -> None:

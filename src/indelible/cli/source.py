@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 import click
 import msgspec
@@ -110,7 +111,11 @@ def add(
     raw = client.post("/v1/sources", asked)
     made = decode(raw, SourceAnswer)
     verb = "changed" if replace else "added"
-    lines = [f"Source {visible(name)} is {verb}: {PROTOCOLS[protocol].about}."]
+    about = PROTOCOLS[protocol].about
+    if protocol == "webhook":
+        whose = f"?{urlencode({'tenant': tenant})}" if tenant else ""
+        about = about.replace("/NAME", path_of(name) + whose)
+    lines = [f"Source {visible(name)} is {verb}: {visible(about)}."]
     if protocol in CHECKED and not out.json:
         lines += explained(out, settings, str(asked["secret"]))
     if made.token and output is not None:
@@ -214,6 +219,8 @@ def _state(view: SourceView) -> str:
         return "counting"
     if view.remarks:
         return ", ".join(_REMARKS.get(one, one) for one in view.remarks)
+    if "trouble" in view.figures:
+        return "trouble"
     if not view.configured:
         return "by token"
     return "on" if view.last else "waiting"
@@ -244,6 +251,7 @@ def _facts(answer: SourceAnswer) -> list[tuple[str, str]]:
     lag = "" if view.lag_seconds is None else age_text(view.lag_seconds)
     return [
         ("source", visible(view.id)),
+        ("number", str(view.number) if view.number else ""),
         ("tenant", visible(view.tenant)),
         ("about", visible(said.about)),
         ("state", _state(view)),
@@ -266,7 +274,9 @@ def _facts(answer: SourceAnswer) -> list[tuple[str, str]]:
          + (f", {view.stripped:,} stripped by rule" if view.stripped else "")),
         ("read by", ", ".join(f"{visible(name)} ({count:,})" for name, count in
                               sorted(view.parsers.items(), key=lambda pair: -pair[1]))),
-        ("missing", f"{view.gaps:,} of its own numbers" if view.gaps else ""),
+        ("missing", f"{view.gaps:,} of its own numbers: "
+         f"indelible search 'action:ledger.gap.declare data.source:{view.number}'"
+         if view.gaps else ""),
         ("lost for good", f"{count_text(view.stretches, 'stretch', 'stretches')} of what it keeps"
          if view.stretches else ""),
         ("paused until", view.paused_until),

@@ -49,7 +49,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 def check(
     client: Client, out: Output, name: str, tenant: str, secret_file: str | None
 ) -> None:
-    """Check the server that a source of the protocol postgres or kafka reads, from this machine.
+    """Check the server of a postgres or kafka source, from here.
 
     Of PostgreSQL every setting that change capture needs, each with the statement to paste where it
     is not as it should be, and how far behind its slot is; of Kafka whether the brokers let us in,

@@ -63,6 +63,18 @@ def test_a_batch_with_nothing_good_in_it_is_counted_too(
     assert (found["refused"], len(found["refusals"]), result.exit_code) == (5000, 1000, 3)
 
 
+@pytest.mark.parametrize(
+    ("parser", "stored", "refused", "told"),
+    [("native", 0, 2, True), ("native", 1, 1, False), ("syslog", 0, 2, False)],
+)
+def test_a_file_of_another_form_is_told_of_other_parsers(
+    run: Cli, server: FakeServer, events: Path, parser: str, stored: int, refused: int, told: bool
+) -> None:
+    server.answer("POST", "/v1/import", answer(stored, rejected=refused), 207)
+    result = run("import", "--parser", parser, str(events))
+    assert ("--parser auto" in result.stderr) is told
+
+
 def test_refusals_are_kept_bounded_over_many_batches(
     run: Cli, server: FakeServer, tmp_path: Path
 ) -> None:

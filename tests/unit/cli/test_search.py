@@ -95,6 +95,32 @@ def test_show_tells_sentence_verdict_flags_and_facts(run: Cli, server: FakeServe
         assert part in out, part
 
 
+UNREAD = {
+    **SHOWN, "sentence": "A message that could not be read: no parser recognises the message",
+    "event": {
+        "kind": "unparsed", "received": "2026-03-03T09:14:08.000000Z", "via": {},
+        "source": {"id": "web", "number": 1},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        ("<13>1 - nightly \u202e done", "message   <13>1 - nightly \\u202e done\n"),
+        ("x" * 5_000, "message   " + "x" * 2_000 + " ... (--body has all 5,000 characters)\n"),
+    ],
+)
+def test_show_tells_the_text_of_a_message_that_nobody_could_read(
+    run: Cli, server: FakeServer, raw: str, told: str
+) -> None:
+    event = {**UNREAD["event"], "raw": raw}  # type: ignore[dict-item]
+    server.answer("GET", "/v1/events/7", {**UNREAD, "event": event})
+    out = run("show", "7").stdout
+    assert told in out
+    assert "  who" not in out
+
+
 def test_show_of_a_body_that_is_gone_says_why(run: Cli, server: FakeServer) -> None:
     gone = {"index": 7, "verdict": "erased", "why": "by order 41", "leaf": "aa", "entry": "bb"}
     server.answer("GET", "/v1/events/7", gone)
