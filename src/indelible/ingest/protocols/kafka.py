@@ -18,6 +18,8 @@ from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
+from msgspec.structs import replace
+
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
 from indelible.base.limits import (
     COLLECT_BATCH_EVENTS,
@@ -45,6 +47,7 @@ from indelible.ingest.protocols.kafka_positions import (
     kept_of,
     name_of,
     packed,
+    untold,
 )
 from indelible.ingest.protocols.kafka_records import VERSION, Record, Stem, event_of
 from indelible.ingest.protocols.kafka_settings import options_of
@@ -52,6 +55,10 @@ from indelible.ingest.submission import Submission
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_WAITS = (
+    "topic {}: its id, or that of the cluster, is not told now, so whether it is the one that was"
+    " read is not known: it waits"
+)
 
 
 async def consume(hub: Hub, configured: Configured) -> None:
@@ -120,8 +127,8 @@ class _Consuming:
         while True:
             since = monotonic() - looked_at
             if since >= (KAFKA_WRONG_SECONDS if wrong else KAFKA_LOOK_SECONDS):
-                await self._look(log, wrong)
-                wrong, looked_at = {}, monotonic()
+                wrong = await self._look(log, wrong)
+                looked_at = monotonic()
             batch = await self._in_thread(self._read, log, self._hub.given(self._settings))
             wrong |= batch.wrong
             await self._send(batch)
@@ -239,16 +246,23 @@ class _Consuming:
 
     # --- looking
 
-    async def _look(self, log: Log, wrong: dict[Place, str]) -> None:
-        """Find what is new and what is gone, and go on where that can be."""
+    async def _look(self, log: Log, wrong: dict[Place, str]) -> dict[Place, str]:
+        """Find what is new and what is gone, and go on where that can be.
+
+        Of the partitions that were wrong those are given back of which nothing could be decided.
+        """
         for place, why in wrong.items():
             if self._stuck.get(place) != why:
                 _log.warning("source %s: partition %s: %s", self._settings.id, place, why)
         self._stuck |= wrong
         seen: Seen = await self._in_thread(log.look)
-        known = {place.topic for place in self._kept}
+        known = {place.topic: kept for place, kept in self._kept.items()}
         changed = [place for place in seen.ends if self._is_new(place, seen) or place in wrong]
         changed = [one for one in changed if one.topic in known or one.topic not in seen.parts]
+        held = {place for place in changed
+                if untold(self._kept.get(place, known.get(place.topic)), seen.ends[place])}
+        changed = [place for place in changed if place not in held]
+        seen.troubles.extend([_WAITS.format(one) for one in sorted({one.topic for one in held})])
         gone = [place for place in self._reading
                 if place not in seen.ends and (place in wrong or place.topic not in seen.topics)]
         if changed or gone:
@@ -265,8 +279,26 @@ class _Consuming:
                 await self._in_thread(log.renew)
             await self._in_thread(
                 log.assign, {place: at.offset for place, at in self._reading.items()})
+        await self._take_up_ids(seen, wrong)
         self._seen = seen
         self._show(log)
+        return {place: why for place, why in wrong.items() if place in held}
+
+    async def _take_up_ids(self, seen: Seen, wrong: dict[Place, str]) -> None:
+        """Keep ids of topics that were begun without, so that another topic is known from now on.
+
+        `life` stays: what was read has ids that are made of it. A partition that lacks what was
+        read is not taken for the same one: the brokers will say so when it is read on.
+        """
+        moved = {}
+        for place, at in self._reading.items():
+            now = seen.ends.get(place)
+            if now is None or at.topic_id or not now.topic_id or place in wrong:
+                continue
+            if seen.cluster == self._cluster and now.low <= at.offset <= now.high:
+                self._reading[place] = at._replace(topic_id=now.topic_id)
+                moved[place] = replace(self._kept[place], topic_id=now.topic_id)
+        await self._keep(moved)
 
     def _is_new(self, place: Place, seen: Seen) -> bool:
         """Whether a partition is not read yet, or is now another log than the one that is read."""

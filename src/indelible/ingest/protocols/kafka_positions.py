@@ -150,6 +150,20 @@ def judged(
     return Judged(kept.offset, kept.life)
 
 
+def untold(kept: Kept | None, now: Ends) -> bool:
+    """Whether a look was told less than it takes to know the log that was read.
+
+    An id that was known and is not told now (no controller, a right taken away, a timeout, a broker
+    of before 2.8 among newer ones) says nothing: the topic may be another one. Nothing is decided
+    then, and what was kept stays.
+    """
+    if kept is None:
+        return False
+    if kept.cluster != now.cluster:
+        return not now.cluster
+    return bool(kept.topic_id and not now.topic_id)
+
+
 def _same(kept: Kept, now: Ends) -> bool:
     """Whether a log may be the one that was read; without ids of topics nothing else is known."""
     if kept.cluster != now.cluster:
