@@ -231,7 +231,8 @@ class _Consuming:
             before = self._kept.get(place)
             if at is not None and (before is None or before.offset != offset):
                 end = max(offset, ends[place].high if place in ends else 0)
-                moved[place] = Kept(self._cluster, at.topic_id, at.life, offset, end)
+                losses = 0 if before is None else before.losses
+                moved[place] = Kept(self._cluster, at.topic_id, at.life, offset, end, losses)
         await self._keep(moved)
         if self._options.group and moved:
             said = [(place, kept.offset) for place, kept in moved.items()]
@@ -316,20 +317,25 @@ class _Consuming:
             now, kept = seen.ends[place], self._kept.get(place)
             latest = self._options.start == "latest"
             found = judged(kept, now, known.get(place.topic), latest, now_us, place in cut)
+            losses = 0 if kept is None else kept.losses
             if found.hole is not None:
                 stem = Stem(kept.cluster, place.topic, kept.life) if kept is not None else Stem(
                     now.cluster, place.topic, found.life)
-                await self._tell(found.hole, stem, place, now_us)
+                await self._tell(found.hole, stem, place, now_us, losses)
+                losses += 1
                 self._stuck.pop(place, None)
-            moved[place] = Kept(now.cluster, now.topic_id, found.life, found.offset, now.high)
+            moved[place] = Kept(
+                now.cluster, now.topic_id, found.life, found.offset, now.high, losses)
             self._reading[place] = _Reading(found.offset, now.topic_id, found.life)
         await self._keep({place: one for place, one in moved.items()
                           if one != self._kept.get(place)})
 
-    async def _tell(self, hole: Hole, stem: Stem, place: Place, now_us: int) -> None:
+    async def _tell(
+        self, hole: Hole, stem: Stem, place: Place, now_us: int, before: int
+    ) -> None:
         """Put a loss on record before reading goes on behind it."""
         _log.error("source %s: partition %s: %s", self._settings.id, place, hole.text)
-        event = hole_event(hole, stem, place, now_us)
+        event = hole_event(hole, stem, place, now_us, before)
         await self._hub.deliver(self._submission([event], VERSION, False))
         if hole.first <= hole.last:
             boot = f"kafka/{stem.cluster}/{place}"

@@ -48,7 +48,8 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 
     `topic_id` is the brokers' own id of the topic, '' where they told none, `life` what stands for
     it in the ids of records (`Stem.life`): once chosen it stays as long as the topic is the same.
-    `known_end` is where the log ended when it was last looked at.
+    `known_end` is where the log ended when it was last looked at, `losses` how many of the
+    partition were told.
     """
 
     cluster: str
@@ -56,6 +57,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     life: str
     offset: int
     known_end: int
+    losses: int = 0
 
 
 class Ends(msgspec.Struct, frozen=True):
@@ -176,14 +178,17 @@ def _unread(code: str, text: str, kept: Kept) -> Hole:
     return Hole(code, text, kept.offset, kept.known_end - 1)
 
 
-def hole_event(hole: Hole, stem: Stem, place: Place, now_us: int) -> Parsed:
-    """The loss as an event of the source itself.
+def hole_event(hole: Hole, stem: Stem, place: Place, now_us: int, before: int = 0) -> Parsed:
+    """The loss as an event of the source itself; `before` is how many of the partition were told.
+
+    Told again because nothing was kept behind it, it is the same event; where more is gone by then
+    it is another. A later loss in the same place is another one, too.
 
     A log that is gone, and of which everything that was known had been read, may have held more:
     nobody can say, so its outcome is unknown.
     """
     lost = hole.first <= hole.last
-    ident = f"{stem.id_of(place.partition, hole.first)}/{hole.code}"
+    ident = f"{stem.id_of(place.partition, hole.first)}-{hole.last}/{hole.code}/{before}"
     data = {"first_offset": hole.first, "last_offset": hole.last} if lost else {
         "first_offset": hole.first}
     event = Event(
