@@ -10,16 +10,29 @@ from typing import Any
 import msgspec
 import pytest
 
-from indelible.ingest.protocols import kafka, kafka_log
+from indelible.base.errors import BadRequest
+from indelible.ingest.protocols import kafka, kafka_log, kafka_settings
 from indelible.ingest.protocols.hub import Configured
-from indelible.ingest.protocols.kafka_positions import Hole, Kept, Place, hole_event, kept_of
+from indelible.ingest.protocols.kafka_positions import (
+    Ends,
+    Hole,
+    Judged,
+    Kept,
+    Place,
+    hole_event,
+    kept_of,
+    stepped,
+)
 from indelible.ingest.protocols.kafka_records import Stem
+from indelible.ingest.protocols.kafka_settings import options_of
 from indelible.ingest.sources import SourceSettings
 from support.hub import MemoryHub
-from support.kafka import Cluster, needs_kafka, story
+from support.kafka import Cluster, needs_kafka, send, story
 
 STEM = Stem("cluster", "audit", "topicid")
 PLACE = Place("audit", 0)
+DAMAGED = "_BAD_COMPRESSION: it cannot be unpacked"
+SKIP = {"skip": "audit/0/5-11", "skip_reason": "a batch larger than what is unpacked"}
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +157,84 @@ async def test_more_that_expired_before_the_position_was_kept_is_told(cluster: C
         async with reading(hub) as task:
             await until(lambda: kept(hub).offset == 40, task)
     assert [one["data"]["last_offset"] for one in losses(hub)] == [19, 29]
+
+
+# --- records that cannot be read
+
+
+@needs_kafka
+@story
+async def test_a_batch_that_cannot_be_unpacked_is_stepped_over_when_it_is_given_up(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """librdkafka unpacks no more of zstd than an answer may have; here that is 2 MiB."""
+    monkeypatch.setattr(kafka_settings, "KAFKA_FETCH_BYTES", 1 << 20)
+    monkeypatch.setattr(kafka_settings, "KAFKA_ANSWER_BYTES", 2 << 20)
+    cluster.send("audit", [message(n) for n in range(5)])
+    send(cluster.brokers, "audit", [b"x" * 990_000] * 7, **{
+        "compression.type": "zstd", "linger.ms": 500, "batch.size": 1 << 30,
+        "message.max.bytes": 1 << 29})
+    cluster.send("audit", [message(n) for n in range(20, 25)])
+    hub = hub_of(cluster)
+    async with reading(hub) as task:
+        await until(lambda: "trouble" in hub.shown, task)
+        assert "partition audit/0: _BAD_COMPRESSION" in hub.shown["trouble"]
+        assert hub.shown["trouble"].endswith("(it stands at offset 5)")
+        assert (kept(hub).offset, losses(hub)) == (5, [])
+    given_up = hub_of(cluster, **SKIP)
+    given_up.positions, given_up.ids = hub.positions, hub.ids
+    async with reading(given_up) as task:
+        await until(lambda: kept(given_up).offset == 17, task)
+        await until(lambda: "trouble" not in given_up.shown, task)
+    [lost] = losses(given_up)
+    assert lost["reason"]["code"] == "given_up"
+    assert lost["reason"]["text"].endswith(": a batch larger than what is unpacked")
+    assert lost["data"] == {"first_offset": 5, "last_offset": 11}
+    assert lost["outcome"] == "failure"
+    assert given_up.gaps == [(f"kafka/{kept(hub).cluster}/audit/0", 5, 11)]
+    read = [one["actor"]["id"] for one in given_up.contents if "raw" in one]
+    assert read == [f"u{n}" for n in range(20, 25)]
+
+
+@needs_kafka
+@story
+async def test_what_can_be_read_is_read_although_it_is_given_up(cluster: Cluster) -> None:
+    hub = hub_of(cluster, **SKIP)
+    cluster.send("audit", [message(n) for n in range(20)])
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).offset == 20, task)
+    assert len(hub.contents) == 20
+    assert losses(hub) == []
+
+
+def test_only_unreadable_records_where_the_partition_stands_are_stepped_over() -> None:
+    options = options_of({"brokers": "a.example.org:9092", "topics": "audit", **SKIP})
+    now = Ends("c", "T", 0, 10, 10)
+
+    def after(offset: int, why: str = DAMAGED, place: Place = PLACE) -> tuple[int, Hole | None]:
+        found = stepped(Judged(offset, "T"), place, now, why, options)
+        return found.offset, found.hole
+
+    offset, hole = after(7)
+    assert (offset, hole is not None and hole[2:]) == (10, (7, 9)), "not beyond the log's end"
+    assert after(4) == (4, None)
+    assert after(10) == (10, None)
+    assert after(7, place=Place("audit", 1)) == (7, None)
+    for why in ("", "TOPIC_AUTHORIZATION_FAILED: no", "_LOG_TRUNCATION: less", "OFFSET_OUT: no"):
+        assert after(7, why) == (7, None)
+    expired = Judged(7, "T", Hole("expired", "why", 2, 6))
+    assert stepped(expired, PLACE, now, DAMAGED, options) == expired
+
+
+@pytest.mark.parametrize(("said", "field"), [
+    ({"skip": "audit/0/5-11"}, "skip_reason"),
+    ({"skip_reason": "why"}, "skip_reason"),
+    ({"skip": "audit/0/5-11", "skip_reason": "y" * 1025}, "skip_reason"),
+    ({"skip": "audit/0/11-5", "skip_reason": "why"}, "skip"),
+    ({"skip": "audit/0", "skip_reason": "why"}, "skip"),
+    ({"skip": "other/0/5-11", "skip_reason": "why"}, "skip"),
+])
+def test_what_is_given_up_is_named_with_a_reason(said: dict[str, str], field: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        options_of({"brokers": "a.example.org:9092", "topics": "audit", **said})
+    assert caught.value.field == field

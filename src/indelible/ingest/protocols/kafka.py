@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -47,6 +47,8 @@ from indelible.ingest.protocols.kafka_positions import (
     kept_of,
     name_of,
     packed,
+    stepped,
+    unreadable,
     untold,
 )
 from indelible.ingest.protocols.kafka_records import VERSION, Record, Stem, event_of
@@ -273,8 +275,7 @@ class _Consuming:
                 del self._reading[place]
                 self._stuck.pop(place, None)
             self._cluster = seen.cluster
-            cut = {place for place, why in wrong.items() if why.startswith(TRUNCATED)}
-            await self._begin(changed, seen, cut)
+            await self._begin(changed, seen, wrong)
             if any(place not in self._reading or self._reading[place].life != at.life
                    for place, at in before.items()):
                 await self._in_thread(log.renew)
@@ -308,7 +309,7 @@ class _Consuming:
             return True
         return bool(now.topic_id and at.topic_id and now.topic_id != at.topic_id)
 
-    async def _begin(self, places: list[Place], seen: Seen, cut: Set[Place]) -> None:
+    async def _begin(self, places: list[Place], seen: Seen, wrong: Mapping[Place, str]) -> None:
         """Decide where partitions are read from, tell what was lost, and keep both first."""
         now_us = wall_us()
         known = {place.topic: kept for place, kept in self._kept.items()}
@@ -316,7 +317,10 @@ class _Consuming:
         for place in places:
             now, kept = seen.ends[place], self._kept.get(place)
             latest = self._options.start == "latest"
-            found = judged(kept, now, known.get(place.topic), latest, now_us, place in cut)
+            why = wrong.get(place, "")
+            cut = why.startswith(TRUNCATED)
+            found = judged(kept, now, known.get(place.topic), latest, now_us, cut)
+            found = stepped(found, place, now, why, self._options)
             losses = 0 if kept is None else kept.losses
             if found.hole is not None:
                 stem = Stem(kept.cluster, place.topic, kept.life) if kept is not None else Stem(
@@ -370,10 +374,16 @@ class _Consuming:
             figures["held by open transactions"] = f"{held:,} offsets"
         if self._newest_us:
             figures["last record"] = rfc3339(self._newest_us)
-        stuck = [f"partition {place}: {why}" for place, why in self._stuck.items()]
+        stuck = [f"partition {place}: {why}{self._stands(place, why)}"
+                 for place, why in self._stuck.items()]
         if wrong := "; ".join(filter(None, (*seen.troubles, *stuck, log.trouble))):
             figures["trouble"] = wrong
         self._hub.figures(self._settings, figures)
+
+    def _stands(self, place: Place, why: str) -> str:
+        """Where a partition stands whose records cannot be read; who gives them up must know."""
+        at = self._reading.get(place)
+        return f" (it stands at offset {at.offset})" if at and unreadable(why) else ""
 
 
 def _counted(count: int, what: str) -> str:

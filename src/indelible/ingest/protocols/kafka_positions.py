@@ -26,9 +26,14 @@ from indelible.event.model import (
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.protocols.hub import Configured
 from indelible.ingest.protocols.kafka_records import VERSION, Stem
+from indelible.ingest.protocols.kafka_settings import Options
 
 _PREFIX: Final = "kafka/"
 _FIRST_LIFE: Final = "1"
+_UNREADABLE: Final = (
+    "_BAD_COMPRESSION", "_BAD_MSG", "_NOT_IMPLEMENTED", "INVALID_MSG", "MSG_SIZE_TOO_LARGE",
+)
+"""librdkafka's words for records that it has, or that a broker has, and cannot take apart."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
 
@@ -150,6 +155,27 @@ def judged(
         hole = Hole("expired", text, kept.offset, now.low - 1)
         return Judged(now.low, kept.life, hole)
     return Judged(kept.offset, kept.life)
+
+
+def unreadable(why: str) -> bool:
+    """Whether what is wrong with a partition is its records, and not who asks for them."""
+    return why.partition(":")[0] in _UNREADABLE
+
+
+def stepped(found: Judged, place: Place, now: Ends, why: str, options: Options) -> Judged:
+    """Where to read on behind records that cannot be read and that an administrator gave up.
+
+    Only from where the partition stands, and only while it stands there for its records' sake: what
+    can be read is read, whatever is given up.
+    """
+    if found.hole is not None or not unreadable(why):
+        return found
+    for topic, partition, first, last in options.skip:
+        last = min(last, now.high - 1)
+        if (topic, partition) == place and first <= found.offset <= last:
+            text = f"they cannot be read ({why}) and were given up: {options.skip_reason}"
+            return Judged(last + 1, found.life, Hole("given_up", text, found.offset, last))
+    return found
 
 
 def untold(kept: Kept | None, now: Ends) -> bool:
