@@ -105,6 +105,10 @@ class Cluster:
         """What retention does."""
         self._do("partition_delete_records", topic.encode(), partition, before)
 
+    def controller(self, known: bool) -> None:
+        """Whether the brokers name a controller that is there, which alone tells ids of topics."""
+        self._do("set_controller_id", 1 if known else 77)
+
     def down(self) -> None:
         self._do("broker_set_down", 1)
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
+
+from msgspec.structs import replace
 
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
 from indelible.base.limits import (
@@ -45,6 +47,9 @@ from indelible.ingest.protocols.kafka_positions import (
     kept_of,
     name_of,
     packed,
+    stepped,
+    unreadable,
+    untold,
 )
 from indelible.ingest.protocols.kafka_records import VERSION, Record, Stem, event_of
 from indelible.ingest.protocols.kafka_settings import options_of
@@ -52,6 +57,10 @@ from indelible.ingest.submission import Submission
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_WAITS = (
+    "topic {}: its id, or that of the cluster, is not told now, so whether it is the one that was"
+    " read is not known: it waits"
+)
 
 
 async def consume(hub: Hub, configured: Configured) -> None:
@@ -120,8 +129,8 @@ class _Consuming:
         while True:
             since = monotonic() - looked_at
             if since >= (KAFKA_WRONG_SECONDS if wrong else KAFKA_LOOK_SECONDS):
-                await self._look(log, wrong)
-                wrong, looked_at = {}, monotonic()
+                wrong = await self._look(log, wrong)
+                looked_at = monotonic()
             batch = await self._in_thread(self._read, log, self._hub.given(self._settings))
             wrong |= batch.wrong
             await self._send(batch)
@@ -224,7 +233,8 @@ class _Consuming:
             before = self._kept.get(place)
             if at is not None and (before is None or before.offset != offset):
                 end = max(offset, ends[place].high if place in ends else 0)
-                moved[place] = Kept(self._cluster, at.topic_id, at.life, offset, end)
+                losses = 0 if before is None else before.losses
+                moved[place] = Kept(self._cluster, at.topic_id, at.life, offset, end, losses)
         await self._keep(moved)
         if self._options.group and moved:
             said = [(place, kept.offset) for place, kept in moved.items()]
@@ -239,16 +249,23 @@ class _Consuming:
 
     # --- looking
 
-    async def _look(self, log: Log, wrong: dict[Place, str]) -> None:
-        """Find what is new and what is gone, and go on where that can be."""
+    async def _look(self, log: Log, wrong: dict[Place, str]) -> dict[Place, str]:
+        """Find what is new and what is gone, and go on where that can be.
+
+        Of the partitions that were wrong those are given back of which nothing could be decided.
+        """
         for place, why in wrong.items():
             if self._stuck.get(place) != why:
                 _log.warning("source %s: partition %s: %s", self._settings.id, place, why)
         self._stuck |= wrong
         seen: Seen = await self._in_thread(log.look)
-        known = {place.topic for place in self._kept}
+        known = {place.topic: kept for place, kept in self._kept.items()}
         changed = [place for place in seen.ends if self._is_new(place, seen) or place in wrong]
         changed = [one for one in changed if one.topic in known or one.topic not in seen.parts]
+        held = {place for place in changed
+                if untold(self._kept.get(place, known.get(place.topic)), seen.ends[place])}
+        changed = [place for place in changed if place not in held]
+        seen.troubles.extend([_WAITS.format(one) for one in sorted({one.topic for one in held})])
         gone = [place for place in self._reading
                 if place not in seen.ends and (place in wrong or place.topic not in seen.topics)]
         if changed or gone:
@@ -258,15 +275,32 @@ class _Consuming:
                 del self._reading[place]
                 self._stuck.pop(place, None)
             self._cluster = seen.cluster
-            cut = {place for place, why in wrong.items() if why.startswith(TRUNCATED)}
-            await self._begin(changed, seen, cut)
+            await self._begin(changed, seen, wrong)
             if any(place not in self._reading or self._reading[place].life != at.life
                    for place, at in before.items()):
                 await self._in_thread(log.renew)
             await self._in_thread(
                 log.assign, {place: at.offset for place, at in self._reading.items()})
+        await self._take_up_ids(seen, wrong)
         self._seen = seen
         self._show(log)
+        return {place: why for place, why in wrong.items() if place in held}
+
+    async def _take_up_ids(self, seen: Seen, wrong: dict[Place, str]) -> None:
+        """Keep ids of topics that were begun without, so that another topic is known from now on.
+
+        `life` stays: what was read has ids that are made of it. A partition that lacks what was
+        read is not taken for the same one: the brokers will say so when it is read on.
+        """
+        moved = {}
+        for place, at in self._reading.items():
+            now = seen.ends.get(place)
+            if now is None or at.topic_id or not now.topic_id or place in wrong:
+                continue
+            if seen.cluster == self._cluster and now.low <= at.offset <= now.high:
+                self._reading[place] = at._replace(topic_id=now.topic_id)
+                moved[place] = replace(self._kept[place], topic_id=now.topic_id)
+        await self._keep(moved)
 
     def _is_new(self, place: Place, seen: Seen) -> bool:
         """Whether a partition is not read yet, or is now another log than the one that is read."""
@@ -275,7 +309,7 @@ class _Consuming:
             return True
         return bool(now.topic_id and at.topic_id and now.topic_id != at.topic_id)
 
-    async def _begin(self, places: list[Place], seen: Seen, cut: Set[Place]) -> None:
+    async def _begin(self, places: list[Place], seen: Seen, wrong: Mapping[Place, str]) -> None:
         """Decide where partitions are read from, tell what was lost, and keep both first."""
         now_us = wall_us()
         known = {place.topic: kept for place, kept in self._kept.items()}
@@ -283,21 +317,29 @@ class _Consuming:
         for place in places:
             now, kept = seen.ends[place], self._kept.get(place)
             latest = self._options.start == "latest"
-            found = judged(kept, now, known.get(place.topic), latest, now_us, place in cut)
+            why = wrong.get(place, "")
+            cut = why.startswith(TRUNCATED)
+            found = judged(kept, now, known.get(place.topic), latest, now_us, cut)
+            found = stepped(found, place, now, why, self._options)
+            losses = 0 if kept is None else kept.losses
             if found.hole is not None:
                 stem = Stem(kept.cluster, place.topic, kept.life) if kept is not None else Stem(
                     now.cluster, place.topic, found.life)
-                await self._tell(found.hole, stem, place, now_us)
+                await self._tell(found.hole, stem, place, now_us, losses)
+                losses += 1
                 self._stuck.pop(place, None)
-            moved[place] = Kept(now.cluster, now.topic_id, found.life, found.offset, now.high)
+            moved[place] = Kept(
+                now.cluster, now.topic_id, found.life, found.offset, now.high, losses)
             self._reading[place] = _Reading(found.offset, now.topic_id, found.life)
         await self._keep({place: one for place, one in moved.items()
                           if one != self._kept.get(place)})
 
-    async def _tell(self, hole: Hole, stem: Stem, place: Place, now_us: int) -> None:
+    async def _tell(
+        self, hole: Hole, stem: Stem, place: Place, now_us: int, before: int
+    ) -> None:
         """Put a loss on record before reading goes on behind it."""
         _log.error("source %s: partition %s: %s", self._settings.id, place, hole.text)
-        event = hole_event(hole, stem, place, now_us)
+        event = hole_event(hole, stem, place, now_us, before)
         await self._hub.deliver(self._submission([event], VERSION, False))
         if hole.first <= hole.last:
             boot = f"kafka/{stem.cluster}/{place}"
@@ -332,10 +374,16 @@ class _Consuming:
             figures["held by open transactions"] = f"{held:,} offsets"
         if self._newest_us:
             figures["last record"] = rfc3339(self._newest_us)
-        stuck = [f"partition {place}: {why}" for place, why in self._stuck.items()]
+        stuck = [f"partition {place}: {why}{self._stands(place, why)}"
+                 for place, why in self._stuck.items()]
         if wrong := "; ".join(filter(None, (*seen.troubles, *stuck, log.trouble))):
             figures["trouble"] = wrong
         self._hub.figures(self._settings, figures)
+
+    def _stands(self, place: Place, why: str) -> str:
+        """Where a partition stands whose records cannot be read; who gives them up must know."""
+        at = self._reading.get(place)
+        return f" (it stands at offset {at.offset})" if at and unreadable(why) else ""
 
 
 def _counted(count: int, what: str) -> str:

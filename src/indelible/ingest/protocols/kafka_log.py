@@ -90,6 +90,7 @@ class Log:
         self._options = options
         self._last = ""
         self._commit_trouble = ""
+        self._lost_controller = False
         more = {"on_commit": self._committed} if options.group else {}
         self._base = {**connection(options, secret), "error_cb": self._heard, "logger": _quiet}
         self._consuming = {**self._base, **consumption(options, source), **more}
@@ -168,6 +169,7 @@ class Log:
             )
         if controller and topics:
             topics = self._known_ids(list(topics))
+        self._lost_controller |= not controller
         ends = self._ends(cluster, topics, places, troubles)
         parts = frozenset([place.topic for place in places if place not in ends])
         return Seen(cluster, topics, ends, parts, troubles)
@@ -178,7 +180,7 @@ class Log:
         return f"topic {name}: {error.str()}"
 
     def ids(self, topics: Sequence[str]) -> dict[str, str]:
-        """The brokers' own ids of topics as they are now, '' for one that is gone.
+        """The brokers' own ids of topics that have one, as they are now; '' for one that is gone.
 
         Raises `Unreachable` when they are not told: what they are for must not be guessed.
         """
@@ -186,6 +188,11 @@ class Log:
         for name, answer in self._asked_ids(topics):
             try:
                 found[name] = _id(answer)
+                if not found[name]:
+                    raise Unreachable(
+                        f"Kafka: the brokers tell no id of topic {name}, which had one",
+                        remedy="It is tried again.",
+                    )
             except (self._kafka.KafkaException, TimeoutError) as error:
                 said = error.args[0] if error.args else None
                 missing = self._kafka.KafkaError.UNKNOWN_TOPIC_OR_PART
@@ -201,14 +208,19 @@ class Log:
         """The same when looking; older brokers, and some that only speak alike, have none.
 
         Whether a topic has an id matters when it is read for the first time, and to notice that it
-        was made again, so one that could not be had now is asked for again.
+        was made again, so one that could not be had now is asked for again. A client that knows no
+        controller looks for one only after minutes, so another is made then.
         """
         found = dict.fromkeys(topics, "")
+        if self._lost_controller:
+            self._admin = self._kafka.admin.AdminClient(self._base)
+            self._lost_controller = False
         for name, answer in self._asked_ids(topics):
             try:
                 found[name] = _id(answer)
             except (self._kafka.KafkaException, TimeoutError) as error:
                 _log.info("Kafka: no id of topic %s: %s", name, told(error))
+                self._lost_controller = True
         return found
 
     def _asked_ids(self, topics: Sequence[str]) -> Iterable[tuple[str, Answer]]:

@@ -26,9 +26,14 @@ from indelible.event.model import (
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.protocols.hub import Configured
 from indelible.ingest.protocols.kafka_records import VERSION, Stem
+from indelible.ingest.protocols.kafka_settings import Options
 
 _PREFIX: Final = "kafka/"
 _FIRST_LIFE: Final = "1"
+_UNREADABLE: Final = (
+    "_BAD_COMPRESSION", "_BAD_MSG", "_NOT_IMPLEMENTED", "INVALID_MSG", "MSG_SIZE_TOO_LARGE",
+)
+"""librdkafka's words for records that it has, or that a broker has, and cannot take apart."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
 
@@ -48,7 +53,8 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 
     `topic_id` is the brokers' own id of the topic, '' where they told none, `life` what stands for
     it in the ids of records (`Stem.life`): once chosen it stays as long as the topic is the same.
-    `known_end` is where the log ended when it was last looked at.
+    `known_end` is where the log ended when it was last looked at, `losses` how many of the
+    partition were told.
     """
 
     cluster: str
@@ -56,6 +62,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     life: str
     offset: int
     known_end: int
+    losses: int = 0
 
 
 class Ends(msgspec.Struct, frozen=True):
@@ -150,6 +157,41 @@ def judged(
     return Judged(kept.offset, kept.life)
 
 
+def unreadable(why: str) -> bool:
+    """Whether what is wrong with a partition is its records, and not who asks for them."""
+    return why.partition(":")[0] in _UNREADABLE
+
+
+def stepped(found: Judged, place: Place, now: Ends, why: str, options: Options) -> Judged:
+    """Where to read on behind records that cannot be read and that an administrator gave up.
+
+    Only from where the partition stands, and only while it stands there for its records' sake: what
+    can be read is read, whatever is given up.
+    """
+    if found.hole is not None or not unreadable(why):
+        return found
+    for topic, partition, first, last in options.skip:
+        last = min(last, now.high - 1)
+        if (topic, partition) == place and first <= found.offset <= last:
+            text = f"they cannot be read ({why}) and were given up: {options.skip_reason}"
+            return Judged(last + 1, found.life, Hole("given_up", text, found.offset, last))
+    return found
+
+
+def untold(kept: Kept | None, now: Ends) -> bool:
+    """Whether a look was told less than it takes to know the log that was read.
+
+    An id that was known and is not told now (no controller, a right taken away, a timeout, a broker
+    of before 2.8 among newer ones) says nothing: the topic may be another one. Nothing is decided
+    then, and what was kept stays.
+    """
+    if kept is None:
+        return False
+    if kept.cluster != now.cluster:
+        return not now.cluster
+    return bool(kept.topic_id and not now.topic_id)
+
+
 def _same(kept: Kept, now: Ends) -> bool:
     """Whether a log may be the one that was read; without ids of topics nothing else is known."""
     if kept.cluster != now.cluster:
@@ -162,14 +204,17 @@ def _unread(code: str, text: str, kept: Kept) -> Hole:
     return Hole(code, text, kept.offset, kept.known_end - 1)
 
 
-def hole_event(hole: Hole, stem: Stem, place: Place, now_us: int) -> Parsed:
-    """The loss as an event of the source itself.
+def hole_event(hole: Hole, stem: Stem, place: Place, now_us: int, before: int = 0) -> Parsed:
+    """The loss as an event of the source itself; `before` is how many of the partition were told.
+
+    Told again because nothing was kept behind it, it is the same event; where more is gone by then
+    it is another. A later loss in the same place is another one, too.
 
     A log that is gone, and of which everything that was known had been read, may have held more:
     nobody can say, so its outcome is unknown.
     """
     lost = hole.first <= hole.last
-    ident = f"{stem.id_of(place.partition, hole.first)}/{hole.code}"
+    ident = f"{stem.id_of(place.partition, hole.first)}-{hole.last}/{hole.code}/{before}"
     data = {"first_offset": hole.first, "last_offset": hole.last} if lost else {
         "first_offset": hole.first}
     event = Event(

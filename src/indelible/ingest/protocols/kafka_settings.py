@@ -6,7 +6,7 @@ import importlib
 import re
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,17 +18,29 @@ from indelible.base.limits import (
     KAFKA_QUEUE_BYTES,
     KAFKA_QUEUED,
     KAFKA_TOPICS,
+    NAME_CHARS,
 )
 
 OPTIONS: Final = (
     "brokers", "topics", "start", "group", "tls", "ca", "certificate", "key", "sasl", "user",
+    "skip", "skip_reason",
 )
 NEEDS: Final = ("brokers", "topics")
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
+_SKIP = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})-([0-9]{1,18})")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Skip(NamedTuple):
+    """Offsets of a partition, both included, that may be stepped over where they cannot be read."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +48,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     `start`: where a topic is begun that was never read, `earliest` or `latest`. `group` empty:
     nothing is ever committed to the brokers. `ca`, `certificate` and `key` are paths of PEM files.
+    `skip` is what an administrator gave up, and `skip_reason` why.
     """
 
     brokers: tuple[str, ...]
@@ -48,6 +61,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     sasl: str = ""
     user: str = ""
+    skip: tuple[Skip, ...] = ()
+    skip_reason: str = ""
 
     @property
     def host(self) -> str:
@@ -88,9 +103,9 @@ def options_of(given: Mapping[str, str]) -> Options:
     _secure(said)
     return Options(
         brokers=brokers, topics=topics, tls=said.get("tls") == "on",
-        start=said.get("start", "earliest"),
+        start=said.get("start", "earliest"), skip=_skip(said, topics),
         **{name: said.get(name, "") for name in
-           ("group", "ca", "certificate", "key", "sasl", "user")},
+           ("group", "ca", "certificate", "key", "sasl", "user", "skip_reason")},
     )
 
 
@@ -101,6 +116,26 @@ def _listed(text: str) -> tuple[str, ...]:
 def _one_of(said: Mapping[str, str], name: str, values: tuple[str, ...]) -> None:
     if name in said and said[name] not in values:
         raise BadRequest(f"{name} is {', '.join(values)}, not {said[name]!r}", field=name)
+
+
+def _skip(said: Mapping[str, str], topics: tuple[str, ...]) -> tuple[Skip, ...]:
+    """What is given up, by the topics of the source and with a reason."""
+    if ("skip" in said) != ("skip_reason" in said):
+        raise BadRequest("skip and skip_reason go together", field="skip_reason")
+    if len(said.get("skip_reason", "")) > NAME_CHARS:
+        raise BadRequest(f"skip_reason has at most {NAME_CHARS:,} characters", field="skip_reason")
+    made = []
+    for one in _listed(said["skip"]) if "skip" in said else ():
+        found = _SKIP.fullmatch(one)
+        if found is None or int(found[3]) > int(found[4]):
+            raise BadRequest(
+                f"skip is TOPIC/PARTITION/FIRST-LAST, with commas between them, not {one!r}",
+                field="skip",
+            )
+        if found[1] not in topics:
+            raise BadRequest(f"{found[1]!r} is not among the topics", field="skip")
+        made.append(Skip(found[1], int(found[2]), int(found[3]), int(found[4])))
+    return tuple(made)
 
 
 def _secure(said: Mapping[str, str]) -> None:
