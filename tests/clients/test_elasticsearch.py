@@ -69,14 +69,18 @@ def test_bulks_are_stored_once_however_often_they_come(tmp_path: Path, elastic: 
     assert (now["stored"], now["duplicates"], now["refused"], now["conflicts"]) == (200, 400, 1, 0)
 
 
-def test_one_document_too_large_costs_no_other(tmp_path: Path, elastic: Any) -> None:
+def test_of_a_document_too_large_for_an_event_the_beginning_is_kept(
+    tmp_path: Path, elastic: Any
+) -> None:
     ship = Ship(tmp_path, "elasticsearch")
     with Server(ship.place) as server:
         client = elastic.Elasticsearch(server.url, api_key=("id", ship.token))
         sent = documents("create", 3)
         sent[1]["text"] = "x" * limits.BODY_BYTES
         stored, errors = elastic.helpers.bulk(client, sent, raise_on_error=False)
-        assert (stored, [one["create"]["status"] for one in errors]) == (2, [413])
+        assert (stored, errors) == (3, [])
+        flags = [event.get("flags", []) for event in events(server)]
+        assert ["truncated" in one for one in flags] == [False, True, False]
         single = client.index(index="payroll", document={"n": 1})
         assert single["result"] == "created"
         with pytest.raises(elastic.ConflictError):

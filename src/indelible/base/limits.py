@@ -30,7 +30,8 @@ REQUEST_PARTS: Final = 4_096  # members or frames of a compressed stream; each c
 REQUEST_WINDOW_BYTES: Final = 16 << 20  # of a zstd frame; no request is larger
 JSON_VAIN_BYTES: Final = 64 << 20  # of broken objects, in looking for their ends; then line by line
 JSON_DEEP_BYTES: Final = 4 << 20  # of one request, bracket by bracket: about a second
-LINE_BYTES: Final = 2 * BODY_BYTES  # refused unread; escapes do not halve an honest event
+LINE_BYTES: Final = 4 * BODY_BYTES  # read at most; escapes do not quarter an honest event
+RAW_LEAST_BYTES: Final = BODY_BYTES // 4  # the beginning of a message too large for an event
 
 # --- journal, segments, tiles
 BATCH_EVENTS: Final = 8_192  # one journal record
@@ -235,7 +236,7 @@ WEBHOOK_SECONDS: Final = 300  # a signed time may lie so far off, as the vendors
 WEBHOOK_SECRETS: Final = 4  # of one source: the new one and those that it takes the place of
 WEBHOOK_SIGNATURES: Final = 16  # in one header: one for each secret that a vendor rotates
 WEBHOOK_BODIES: Final = 65_536  # whose signatures are remembered, to tell a body sent again
-JOURNALD_ENTRY_BYTES: Final = BODY_BYTES  # of one entry; a stored event takes no more
+JOURNALD_ENTRY_BYTES: Final = 3 << 20  # of one entry; a command line alone may take 2 MiB
 JOURNALD_FIELDS: Final = 1_024  # of one entry, as the journal bounds it
 JOURNALD_VALUE_BYTES: Final = 1 << 30  # announced; beyond what a journal holds it is no length
 JOURNALD_BATCH_BYTES: Final = 262_144  # of one upload, made durable together; then it is read on
@@ -282,7 +283,7 @@ CAPTURE_TABLES_SHOWN: Final = 20  # in one finding of a check; the count is alwa
 # --- messages of several lines
 JOIN_SECONDS: Final = 2.0  # after its last line; a writer writes a message at once
 JOIN_LINES: Final = 4_096  # of one message
-JOIN_BYTES: Final = 512 << 10  # of one message; twice as much may be too large for an event
+JOIN_BYTES: Final = 2 << 20  # of one message
 JOIN_APART_BYTES: Final = 1 << 20  # between two lines of one message
 JOIN_HELD: Final = 1_024  # messages open at once
 JOIN_HELD_BYTES: Final = 8 << 20  # the same, in bytes

@@ -40,13 +40,17 @@ ARRAY = re.compile(r"[ \t\r\n]*\[")
 
 
 class Message(NamedTuple):
-    """One message of a file: number, bytes and id; or why it could not be read."""
+    """One message of a file: number, bytes and id; or why it could not be read.
+
+    `cut` says that `raw` is only the beginning of one that is longer than `LINE_BYTES`.
+    """
 
     line: int
     raw: bytes
     id: str
     code: str = ""
     problem: str = ""
+    cut: bool = False
 
 
 def too_long(number: int, size: int) -> Message:
@@ -82,10 +86,13 @@ class _Behind(NamedTuple):
 
 
 class Elements:
-    """The elements of JSON documents, one at a time; reads ahead by a chunk and an element."""
+    """The elements of JSON documents, one at a time; reads ahead by a chunk and an element.
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
+    `cuts`: of one that is longer than `LINE_BYTES` the beginning is taken; else it is refused.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], cuts: bool) -> None:
+        self._chunks, self._cuts = chunks, cuts
         self._text = ""  # latin-1: one character a byte, and JSON's structure is ASCII
         self._at = 0
         self._digest = hashlib.sha256()
@@ -125,10 +132,11 @@ class Elements:
                 continue
             raw = self._text[self._at : end].encode("latin-1")
             self._take(end)
-            if len(raw) > LINE_BYTES:
+            if len(raw) > LINE_BYTES and not self._cuts:
                 yield too_long(number, len(raw))
                 continue
-            yield Message(number, raw, f"import/{self._digest.hexdigest()[:ID_DIGITS]}")
+            ident = f"import/{self._digest.hexdigest()[:ID_DIGITS]}"
+            yield Message(number, raw[:LINE_BYTES], ident, cut=len(raw) > LINE_BYTES)
         if inside and number == opened:  # nothing came of it, and nobody would hear of that
             why = "the document ends where its list begins"
             yield Message(number + 1, b"", "", "bad_json", why)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import msgspec
+from msgspec.structs import replace
 
 from indelible.base import limits
 from indelible.base.errors import BadRequest, InvalidEvent, TooLarge
@@ -40,7 +41,8 @@ def version_of(parser: str) -> str:
 class ImportLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One message on the wire: its number in the file, its id, and its text.
 
-    `raw` is the text; bytes that are not UTF-8 travel as `b64`. A message that could not be read
+    `raw` is the text; bytes that are not UTF-8, or would take more room so, travel as `b64`. `cut`
+    says that only the beginning of a message was read. A message that could not be read
     from the file has neither, but `problem` and `code`: the server counts it as refused.
     """
 
@@ -48,6 +50,7 @@ class ImportLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str = ""
     raw: str | None = None
     b64: str = ""
+    cut: bool = False
     code: str = ""
     problem: str = ""
 
@@ -109,14 +112,16 @@ def _batch(name: str, first: int, last: int, parts: list[bytes]) -> ImportBatch:
 
 def encode_line(message: Message) -> bytes:
     """One message in the wire form."""
+    line = ImportLine(line=message.line, id=message.id, cut=message.cut)
     if message.code:
         return _encode(ImportLine(line=message.line, code=message.code, problem=message.problem))
     try:
-        text = message.raw.decode()
+        plain = _encode(replace(line, raw=message.raw.decode()))
     except UnicodeDecodeError:
-        packed = base64.b64encode(message.raw).decode()
-        return _encode(ImportLine(line=message.line, id=message.id, b64=packed))
-    return _encode(ImportLine(line=message.line, id=message.id, raw=text))
+        plain = b""
+    if plain and len(plain) <= limits.LINE_BYTES + len(message.raw):
+        return plain
+    return _encode(replace(line, b64=base64.b64encode(message.raw).decode()))
 
 
 def parse_import(
@@ -145,7 +150,10 @@ def parse_import(
                 accepted.append(native.parse_event(raw, line.line, line.id))
                 continue
             accepted.append(
-                parse_message(foreign, raw, given, line=line.line, message_id=line.id)
+                parse_message(
+                    foreign, raw, given, line=line.line, message_id=line.id,
+                    flags=("truncated",) if line.cut else (),
+                )
             )
         except InvalidEvent as error:
             refused.append(rejected(line.line, error))

@@ -11,10 +11,13 @@ from __future__ import annotations
 import re
 from json import JSONDecodeError, JSONDecoder
 
+import msgspec
+
 from indelible.base.limits import JSON_DEEP_BYTES, JSON_VAIN_BYTES
 
 _BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _BRACKET_BYTES = re.compile(_BRACKET.pattern.encode(), re.DOTALL)
+_decode = msgspec.json.Decoder(str).decode
 _scan = JSONDecoder(parse_int=bool, parse_float=bool).raw_decode
 
 
@@ -75,6 +78,52 @@ def _flat_end(text: str, at: int, most: int) -> int:
         if not depth:
             return token.end()
     raise JSONDecodeError("it nests deep and has no end", text, stop)
+
+
+def closed(text: bytes) -> bytes:
+    """A JSON text that was cut off, with what it lacks behind it.
+
+    A text within it keeps what there is of that; what else was cut in the middle (a number, a word,
+    a name without its value) is left out with its name. What was no JSON stays none.
+    """
+    ends: list[bytes] = []
+    whole = 0  # up to here nothing is begun and not ended, but for `ends`
+    named = False
+    for token in _PIECE.finditer(text):
+        mark = token[0][:1]
+        if mark in b"{[":
+            ends.append(b"}" if mark == b"{" else b"]")
+            whole, named = token.end(), False
+        elif mark in b"}]":
+            ends = ends[:-1]
+            whole, named = token.end(), False
+        elif mark == b",":
+            whole, named = token.start(), False
+        elif mark == b":":
+            named = True
+        elif not token[1]:
+            if named or ends[-1:] == [b"]"]:
+                return _without_half(text, token.start()) + b'"' + b"".join(reversed(ends))
+        elif named or ends[-1:] == [b"]"]:
+            whole = token.end()
+    return text[:whole] + b"".join(reversed(ends))
+
+
+_PIECE = re.compile(rb'"(?:[^"\\]++|\\.)*+("?+)|[\[\]{},:]', re.DOTALL)
+_LONGEST_HALF = len(b"\\ud83d\\ude0")
+
+
+def _without_half(text: bytes, at: int) -> bytes:
+    """The text up to the last place where the JSON text that begins at `at` may end: not within an
+    escape, a pair of them or a character."""
+    for back in range(_LONGEST_HALF + 1):
+        end = max(at + 1, len(text) - back)
+        try:
+            _decode(text[at:end] + b'"')
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        return text[:end]
+    return text[: at + 1]
 
 
 def shallow(body: bytes, levels: int, instead: bytes) -> bytes:

@@ -48,11 +48,13 @@ def messages(file: BinaryIO, name: str, parser: str) -> Iterator[Message]:
     if is_event_log(head):
         return _event_log(source, name)
     if _is_document(start):
-        return Elements(source).messages()
+        return Elements(source, parser != NATIVE).messages()
     first = head.split(b"\n", 1)[0].strip(b" \t\r")
     joins = parser == AUTO.name or parser in FORMATS
     join = join_of(parser, first, Given(now_us=0)) if joins else None
-    return _from_lines(source) if join is None else _joined(source, Joiner(join))
+    if join is not None:
+        return _joined(source, Joiner(join))
+    return _from_lines(source, cuts=parser != NATIVE)
 
 
 def _is_document(start: str) -> bool:
@@ -107,10 +109,9 @@ def _joined(chunks: Iterator[bytes], joiner: Joiner[Message]) -> Iterator[Messag
 
 def _whole(one: Joined[Message]) -> Iterator[Message]:
     text = one.text.rstrip(b" \t\r\n")
-    if len(text) > LINE_BYTES:
-        yield too_long(one.marks[0].line, len(text))
-    elif text:
-        yield Message(one.marks[0].line, text, one.marks[-1].id)
+    if text:
+        cut = len(text) > LINE_BYTES or any(mark.cut for mark in one.marks)
+        yield Message(one.marks[0].line, text[:LINE_BYTES], one.marks[-1].id, cut=cut)
 
 
 def _again(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -119,39 +120,48 @@ def _again(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from chunks
 
 
-def _from_lines(chunks: Iterator[bytes], whole: bool = False) -> Iterator[Message]:
+def _from_lines(
+    chunks: Iterator[bytes], whole: bool = False, cuts: bool = True
+) -> Iterator[Message]:
     """Lines with their ids; blank ones count and are passed over.
 
-    With `whole` they are given with the white space before them, and blank ones too.
+    With `whole` they are given with the white space before them, and blank ones too. `cuts`: of one
+    that is longer than `LINE_BYTES` the beginning is given; else it is refused.
     """
     digest = hashlib.sha256()
-    number, skipped, rest = 0, 0, b""
+    number, passed, begun, rest = 0, 0, b"", b""
     for chunk in chunks:
         lines = (rest + chunk).split(b"\n")
         rest = lines.pop()
         for line in lines:
             number += 1
             digest.update(line)
-            yield from _line(number, line, skipped, digest.hexdigest(), whole)
+            yield from _line(
+                number, begun or line, passed + len(line), digest.hexdigest(), whole, cuts
+            )
             digest.update(b"\n")
-            skipped = 0
+            passed, begun = 0, b""
         if len(rest) > LINE_BYTES:
             digest.update(rest)
-            skipped += len(rest)
+            begun = begun or rest[:LINE_BYTES]
+            passed += len(rest)
             rest = b""
-    if rest or skipped:
+    if rest or passed:
         digest.update(rest)
-        yield from _line(number + 1, rest, skipped, digest.hexdigest(), whole)
+        yield from _line(
+            number + 1, begun or rest, passed + len(rest), digest.hexdigest(), whole, cuts
+        )
 
 
 def _line(
-    number: int, line: bytes, skipped: int, digest: str, whole: bool
+    number: int, line: bytes, size: int, digest: str, whole: bool, cuts: bool
 ) -> Iterator[Message]:
-    """The message of one line; `skipped` bytes of it were passed over."""
-    if skipped or len(line) > LINE_BYTES:
-        yield too_long(number, skipped + len(line))
+    """The message of one line of `size` bytes, of which `line` is the whole or the beginning."""
+    if size > LINE_BYTES and not cuts:
+        yield too_long(number, size)
         return
+    cut = size > LINE_BYTES
+    line = line[:LINE_BYTES]
     text = line.rstrip(b"\r") if whole else line.strip(b" \t\r")
     if text or whole:
-        yield Message(number, text, f"import/{digest[:ID_DIGITS]}")
-
+        yield Message(number, text, f"import/{digest[:ID_DIGITS]}", cut=cut)

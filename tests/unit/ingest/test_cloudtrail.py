@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from indelible.base.errors import InvalidEvent
 from indelible.base.limits import BODY_BYTES
 from indelible.ingest.parsers.cloudtrail_targets import arn_target
 from support.parsing import parse_file, parse_one
@@ -346,14 +345,17 @@ def test_records_arrays_and_lines_give_the_same_events() -> None:
     assert json.loads(parsed.content)["raw"] == spread
 
 
-def test_a_record_too_large_for_a_body_is_refused_with_its_line() -> None:
+def test_of_a_record_too_large_for_an_event_the_beginning_is_kept() -> None:
     raw = json.dumps({"eventSource": "s3.amazonaws.com", "eventName": "GetObject",
                       "userIdentity": USER, "x": "y" * BODY_BYTES}).encode()
     accepted, refused = parse_file("cloudtrail", b"{}\n" + raw)
-    assert [one.kind for one in accepted] == ["unparsed"]
-    assert [(one.line, one.code) for one in refused] == [(2, "too_large")]
-    with pytest.raises(InvalidEvent):
-        parse_one("cloudtrail", raw)
+    assert [one.kind for one in accepted] == ["unparsed", "event"]
+    assert not refused
+    said = json.loads(accepted[1].content)
+    assert said["action"] == "s3.object.get"
+    assert raw.startswith(said["raw"].encode())
+    assert said["data"]["raw_bytes"] == len(raw)
+    assert "truncated" in accepted[1].flags
 
 
 @pytest.mark.parametrize(

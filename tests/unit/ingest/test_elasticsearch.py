@@ -129,10 +129,10 @@ def test_an_id_that_no_event_can_bear_is_refused() -> None:
     assert [one.code for one in found.taken.refused] == ["too_long"]
 
 
-def test_a_document_too_large_is_answered_413_alone() -> None:
+def test_a_document_too_large_for_an_event_is_taken_too() -> None:
     found = bulk({"index": {}}, {"x": "x" * limits.BODY_BYTES}, {"index": {}}, {})
     statuses = [one["index"]["status"] for one in answered(found)["items"]]
-    assert statuses == [413, 201]
+    assert statuses == [201, 201]
 
 
 def test_no_more_actions_than_a_request_may_have(monkeypatch: pytest.MonkeyPatch) -> None:

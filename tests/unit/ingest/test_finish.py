@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from indelible.base.errors import InvalidEvent
+from indelible.base.limits import RAW_LEAST_BYTES
 from indelible.event.model import Actor, ActorType, Event
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser, Record, Understood
 from indelible.ingest.parsers.finish import CONTENT_BYTES, parse_message
@@ -114,12 +115,61 @@ def test_fields_that_make_an_event_too_large_are_left_to_the_message() -> None:
     assert content(found)["raw"].encode() == raw
 
 
-def test_a_message_that_does_not_fit_into_an_event_is_refused() -> None:
-    with pytest.raises(InvalidEvent) as refused:
-        parse_message(
-            records(lambda r, g: Understood(event())), b'"' * (CONTENT_BYTES // 2 + 9), GIVEN
-        )
-    assert refused.value.code == "too_large"
+BIG = "x" * CONTENT_BYTES
+
+
+@pytest.mark.parametrize("raw", [
+    json.dumps({"who": "ann", "text": BIG}).encode(),
+    json.dumps({"who": "ann", "text": "\x01" * CONTENT_BYTES}).encode(),
+    b'{"who":"ann","text":"' + b"\\u00e9" * CONTENT_BYTES + b'"}',
+    b'{"who":"ann","text":"' + b"\xc3\xa9" * CONTENT_BYTES + b'"}',
+])
+def test_a_message_that_fits_into_no_event_keeps_who_and_its_beginning(raw: bytes) -> None:
+    def read(record: Record, given: Given) -> Understood:
+        return Understood(event(), {"who": record["who"], "size": len(record["text"])})
+
+    found = parse_message(records(read), raw, GIVEN)
+    said = content(found)
+    assert (found.kind, said["data"]["who"]) == ("event", "ann")
+    assert said["data"]["size"] == CONTENT_BYTES
+    assert said["data"]["raw_bytes"] == len(raw)
+    assert said["data"]["raw_sha256"] == hashlib.sha256(raw).hexdigest()
+    assert raw.startswith(said["raw"].encode())
+    assert len(said["raw"]) > RAW_LEAST_BYTES // 8
+    assert CONTENT_BYTES - 4_096 < len(found.content) <= CONTENT_BYTES
+    assert (found.flags, found.idempotent) == (("truncated",), raw)
+
+
+@pytest.mark.parametrize("raw", [
+    b'"' * CONTENT_BYTES, b"\xff" * CONTENT_BYTES, b"\x00" * (2 * CONTENT_BYTES),
+])
+def test_of_a_message_that_nobody_can_read_the_beginning_is_kept_too(raw: bytes) -> None:
+    given = Given(now_us=1, host="web-1", time=MOMENT)
+    found = parse_message(records(lambda r, g: Understood(event())), raw, given)
+    said = content(found)
+    assert (found.kind, said["origin"]) == ("unparsed", {"host": "web-1"})
+    kept = said["raw"].encode()
+    assert raw.startswith(base64.b64decode(kept) if "raw_type" in said else kept)
+    assert said["data"]["raw_bytes"] == len(raw)
+    assert len(found.content) <= CONTENT_BYTES
+    assert "truncated" in found.flags
+
+
+def test_what_was_taken_from_it_gives_way_where_nothing_else_leaves_room() -> None:
+    raw = json.dumps({"text": BIG}).encode()
+    large = {"copy": "y" * (CONTENT_BYTES - 10_000)}
+    found = parse_message(records(lambda r, g: Understood(event(), large)), raw, GIVEN)
+    assert "left_out" in content(found)["data"]
+    assert len(content(found)["raw"]) > RAW_LEAST_BYTES
+
+
+def test_an_object_that_was_cut_off_says_what_came_before() -> None:
+    raw = b'{"who":"ann","n":12,"of":{"a":[1,"two"],"text":"pay\\u00e9 an'
+    seen: list[Record] = []
+    read = records(lambda r, g: seen.append(r) or Understood(event()))
+    parse_message(read, raw, GIVEN, flags=("truncated",))
+    assert seen == [{"who": "ann", "n": 12, "of": {"a": [1, "two"], "text": "pay\u00e9 an"}}]
+    assert parse_message(read, raw, GIVEN).kind == "unparsed"
 
 
 def test_a_text_for_a_parser_of_objects_says_what_is_wrong() -> None:

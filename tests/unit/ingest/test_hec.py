@@ -142,11 +142,11 @@ def test_an_object_over_several_lines_is_taken_behind_broken_ones() -> None:
     assert [message.inner for message in found.messages] == ["a"]
 
 
-def test_an_event_too_large_is_refused_alone() -> None:
+def test_of_an_event_too_large_the_beginning_is_kept() -> None:
     found = taken({"event": "x" * limits.BODY_BYTES}, {"event": "b"})
     events, refused = understood(found, parser_named("cloudtrail"))
-    assert [one.line for one in events] == [2]
-    assert [one.code for one in refused] == ["too_large"]
+    assert [(one.line, "truncated" in one.flags) for one in events] == [(1, True), (2, False)]
+    assert not refused
 
 
 @pytest.mark.parametrize("seed", range(3))

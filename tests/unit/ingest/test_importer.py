@@ -176,8 +176,27 @@ def test_a_large_element_costs_only_itself() -> None:
     large = b'{"x":"' + b"y" * (LINE_BYTES + 1) + b'"}'
     text = b'{"Records":[' + RECORD % 1 + b"," + large + b"," + RECORD % 2 + b"]}"
     accepted, refused = imported(text, "cloudtrail")
-    assert [one.id for one in accepted] == ["1", "2"]
+    assert [one.line for one in accepted] == [1, 2, 3]
+    assert ["truncated" in one.flags for one in accepted] == [False, True, False]
+    assert not refused
+    accepted, refused = imported(b"[" + GOOD + b"," + large + b"]")
+    assert [one.line for one in accepted] == [1]
     assert [(one.line, one.code) for one in refused] == [(2, "too_large")]
+
+
+def test_of_a_line_too_long_the_beginning_is_read() -> None:
+    long = RECORD % 7 + b" " * 9 + b"\x01" * 9_000_000
+    long = long.replace(b"}" + b" " * 9, b',"x":"')
+    accepted, refused = imported(RECORD % 1 + b"\n" + long + b"\n" + RECORD % 2, "cloudtrail")
+    assert [(one.id, "truncated" in one.flags) for one in accepted] == [
+        ("1", False), ("7", True), ("2", False)]
+    assert not refused
+    tracemalloc.start()
+    batches = list(batches_of(_Slow(iter([b"x" * 1_000_000] * 100)), "f", "auto"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [batch.count for batch in batches] == [1]
+    assert peak < LINE_BYTES * 8
 
 
 def test_bytes_that_are_not_utf8_travel_and_are_kept() -> None:

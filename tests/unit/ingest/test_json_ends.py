@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from indelible.ingest import json_ends
-from indelible.ingest.json_ends import Ends, end_of, shallow
+from indelible.ingest.json_ends import Ends, closed, end_of, shallow
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -69,6 +70,20 @@ def test_what_nests_deep_is_gone_through_for_a_bounded_time_only() -> None:
     assert end_of(text, text.index("{")) == len(text)
     with pytest.raises(RecursionError, match="4194304"):
         shallow(text.encode(), 64, b"0")
+
+
+@given(st.dictionaries(st.text(), VALUES, min_size=1), st.data())
+def test_what_was_cut_off_is_closed_so_that_it_can_be_read(
+    value: dict[str, object], data: st.DataObject
+) -> None:
+    text = json.dumps(value, ensure_ascii=data.draw(st.booleans())).encode()
+    cut = text[: data.draw(st.integers(1, len(text)))]
+    found = msgspec.json.decode(closed(cut))
+    names, kept = list(value), list(found)
+    assert kept == names[: len(kept)]
+    for name in kept[:-1]:
+        assert found[name] == value[name]
+    assert closed(text) == text
 
 
 @given(VALUES, st.integers(1, 6))

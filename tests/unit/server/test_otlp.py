@@ -8,7 +8,6 @@ import json
 import pytest
 import zstandard
 
-from indelible.base import limits
 from indelible.base.errors import Busy, DiskFull
 from indelible.ingest.protocols import otlp
 from indelible.ingest.protocols import otlp_wire as wire
@@ -63,8 +62,12 @@ def test_packed_requests_are_unpacked(otel, encoding):
 
 
 def test_what_cannot_be_kept_is_a_partial_success(otel):
-    large = "x" * limits.BODY_BYTES
-    for body, headers in ((exported("a", large, "b"), JSON), (wired("a", large, "b"), PROTOBUF)):
+    spoilt = exported("a", "bad", "b").replace(b'{"body": {"stringValue": "bad"}}', b"5")
+    broken = wire.message(1, wire.message(2, b"".join((
+        wire.message(2, wire.message(5, wire.message(1, b"a"))), wire.message(2, b"\x2a\x7f"),
+        wire.message(2, wire.message(5, wire.message(1, b"b"))),
+    ))))
+    for body, headers in ((spoilt, JSON), (broken, PROTOBUF)):
         answer = post(otel, body, headers)
         assert answer.status == 200
         submission = otel.rooms.submissions.pop()

@@ -156,11 +156,12 @@ def test_a_body_beyond_the_limit_is_refused_for_every_source(hooked):
         assert post(hooked, github(body), body, path).status == 413
 
 
-def test_a_delivery_too_large_for_an_event_is_refused_and_counted(hooked):
+def test_of_a_delivery_too_large_for_an_event_the_beginning_is_kept(hooked):
     body = b'{"x":"' + b"x" * limits.BODY_BYTES + b'"}'
     answer = post(hooked, github(body), body)
-    assert (answer.status, answer.json["rejected"]) == (422, 1)
-    assert [(one.events, one.rejected) for one in hooked.rooms.submissions] == [([], 1)]
+    assert (answer.status, answer.json["rejected"]) == (200, 0)
+    [submission] = hooked.rooms.submissions
+    assert ["truncated" in one.flags for one in submission.events] == [True]
 
 
 def test_slack_is_taken_in_its_time_and_its_challenge_answered_when_signed(house):

@@ -8,10 +8,9 @@ with whatever could be read all the same.
 
 from __future__ import annotations
 
-import base64
 import logging
 import traceback
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -19,10 +18,9 @@ from msgspec.structs import force_setattr, replace
 
 from indelible.base import limits
 from indelible.base.clock import to_us
-from indelible.base.errors import InvalidEvent
 from indelible.event.actions import operation_of
 from indelible.event.model import Event, Origin, Reason
-from indelible.ingest.json_ends import shallow
+from indelible.ingest.json_ends import closed, shallow
 from indelible.ingest.parsed import Parsed, Unparsed
 from indelible.ingest.parsers.contract import (
     WRONG,
@@ -32,6 +30,7 @@ from indelible.ingest.parsers.contract import (
     Record,
     Understood,
 )
+from indelible.ingest.parsers.keeping import Keep
 from indelible.ingest.parsers.table import Resolved, resolve
 
 CONTENT_BYTES: Final = limits.BODY_BYTES - limits.ADDED_BYTES
@@ -54,16 +53,18 @@ def parse_message(
     raw_type: str = "",
     flags: tuple[str, ...] = (),
 ) -> Parsed:
-    """One message as an event, or as an `unparsed` one; never refused for what it says.
+    """One message as an event, or as an `unparsed` one; never refused, whatever it says and however
+    long it is.
 
     `raw` is what is kept; `inner` is what the parser reads where that is not the same (the message
     within an envelope). `flags` are what the way in remarked (`truncated`). `message_id` serves
     where neither the message nor its envelope has an id; without any, the ledger keeps a repetition
-    and flags it. Raises `InvalidEvent` only when `raw` is too large for an event.
+    and flags it. Of a message that is too large for an event the beginning is kept, flagged
+    `truncated`, with `data.raw_bytes` and `data.raw_sha256` of the whole.
     """
-    keep = _Keep(raw, raw_type, line, message_id, flags)
+    keep = Keep(raw, raw_type, line, message_id, flags)
     try:
-        message = opened(raw) if inner is None else inner
+        message = opened(raw, "truncated" in flags) if inner is None else inner
         parser, message, given = _resolved(parser, message, given)
         return _event(parser, keep, given, understand(parser, message, given))
     except NotUnderstood as no:
@@ -81,14 +82,15 @@ def _resolved(parser: Parser, message: str | Record, given: Given) -> Resolved:
         raise _failed(parser, error) from error
 
 
-def opened(raw: bytes) -> str | Record:
+def opened(raw: bytes, truncated: bool = False) -> str | Record:
     """A message as a parser is handed it: the object when it is one in JSON, else the text.
 
-    What nests too deep in an object is left out of it, so that it hides nothing beside it.
+    What nests too deep in an object is left out of it, so that it hides nothing beside it; of one
+    that was cut off (`truncated`) it is what came before the cut.
     """
     if raw.lstrip(b" \t\r\n").startswith(b"{"):
         try:
-            found = decoded(raw)
+            found = decoded(closed(raw) if truncated else raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return raw.decode("utf-8", "replace")
         if isinstance(found, dict):
@@ -143,17 +145,7 @@ def _why_no_object(parser: Parser, message: str) -> tuple[str, str]:
     return WRONG, f"{parser.name} reads JSON objects"
 
 
-class _Keep(NamedTuple):
-    """What is stored whatever a parser says."""
-
-    raw: bytes
-    raw_type: str
-    line: int
-    id: str
-    flags: tuple[str, ...]
-
-
-def _event(parser: Parser, keep: _Keep, given: Given, found: Understood) -> Parsed:
+def _event(parser: Parser, keep: Keep, given: Given, found: Understood) -> Parsed:
     """Fill in what the envelope said, encode once, and hold it to the bounds."""
     event, flags = found.event, found.flags
     if event.operation is UNSET:
@@ -176,25 +168,51 @@ def _event(parser: Parser, keep: _Keep, given: Given, found: Understood) -> Pars
     if found.guessed:
         data["guessed"] = list(found.guessed)
         flags = (*flags, "guessed")
-    if data:
-        force_setattr(event, "data", Raw(_encoded(data)))
-    text, kind = _kept(keep)
-    force_setattr(event, "raw", text)
-    force_setattr(event, "raw_type", kind)
-    content = _encoded(event)
-    if len(content) > CONTENT_BYTES:  # who did what still fits; the rest stands in the message
-        force_setattr(event, "changes", UNSET)
-        force_setattr(event, "data", Raw(_encoded({"left_out": "data and changes: too large"})))
-        content = _encoded(event)
-    if len(content) > CONTENT_BYTES:  # the message alone may still fit
-        why = f"with its fields the event has {len(content)} bytes, more than {CONTENT_BYTES}"
-        raise NotUnderstood("too_large", why)
+    content, cut = _content(event, keep, data)
+    if cut:
+        flags = (*flags, "truncated")
     return Parsed(
         content=content, idempotent=keep.raw, line=keep.line, id=event.id or "",
         time_us=None if event.time is UNSET else to_us(event.time),
         flags=tuple(dict.fromkeys((*flags, *keep.flags))), parser=parser.version,
         keep_repeats=event.id is UNSET,
     )
+
+
+def _content(event: Event, keep: Keep, data: dict[str, Any]) -> tuple[bytes, bool]:
+    """The event with the message in it, and whether only a beginning of that fitted.
+
+    The whole message is worth more than what was taken from it beyond who did what; where it does
+    not fit, a beginning goes with as much as leaves room for one. Raises `NotUnderstood` where
+    who did what is too much alone.
+    """
+    changes = event.changes
+    text, kind = keep.whole
+    force_setattr(event, "raw", text)
+    force_setattr(event, "raw_type", kind)
+    for told, values in ((changes, data), (UNSET, _LEFT_OUT)):
+        _set(event, told, values)
+        content = _encoded(event)
+        if len(content) <= CONTENT_BYTES:
+            return content, False
+    facts = keep.facts()
+    force_setattr(event, "raw", "")
+    for told, values in ((changes, data), (UNSET, _LEFT_OUT)):
+        _set(event, told, {**values, **facts})
+        room = CONTENT_BYTES - len(_encoded(event))
+        if room >= limits.RAW_LEAST_BYTES:
+            force_setattr(event, "raw", keep.beginning(room)[0])
+            return _encoded(event), True
+    why = f"its fields take more than an event does, {CONTENT_BYTES} bytes"
+    raise NotUnderstood("too_large", why)
+
+
+_LEFT_OUT: Final = {"left_out": "data and changes: too large"}
+
+
+def _set(event: Event, changes: Any, data: dict[str, Any]) -> None:
+    force_setattr(event, "changes", changes)
+    force_setattr(event, "data", Raw(_encoded(data)) if data else UNSET)
 
 
 def _at_host(event: Event, host: str) -> None:
@@ -204,38 +222,61 @@ def _at_host(event: Event, host: str) -> None:
         force_setattr(event, "origin", replace(event.origin, host=host))
 
 
-def _unparsed(parser: Parser, keep: _Keep, given: Given, no: NotUnderstood) -> Parsed:
-    """The message kept as it came, with the reason; raises `InvalidEvent` when it is too large."""
-    text, kind = _kept(keep)
-    why = Reason(code=no.code, text=no.why[: limits.NAME_CHARS])
+def _unparsed(parser: Parser, keep: Keep, given: Given, no: NotUnderstood) -> Parsed:
+    """The message kept as it came, or its beginning, with the reason and what else is known."""
     known = given.id or keep.id
-    short = Unparsed(reason=why, id=known or UNSET, raw=text, raw_type=kind)
-    try:
-        content = _encoded(_with_envelope(short, given, {**given.data, **no.data}))
-    except NotUnderstood:  # what was read of it cannot be said in JSON: the message itself can
-        content = _encoded(short)
-    if len(content) > CONTENT_BYTES:
-        content = _encoded(short)
-    if len(content) > CONTENT_BYTES:
-        reason = f"an event takes at most {CONTENT_BYTES} bytes; this one has {len(content)}"
-        raise InvalidEvent(reason, field="raw", code="too_large")
+    why = Reason(code=no.code, text=no.why[: limits.NAME_CHARS])
+    bare = Unparsed(reason=why, id=known or UNSET, raw="")
+    content, cut = _of_unread(keep, [
+        (_with_envelope(bare, given), {**given.data, **no.data}),
+        (_with_envelope(bare, given), {}),
+        (bare, {}),
+    ])
+    flags = keep.flags if given.time is UNSET and not given.ip else given.flags + keep.flags
     return Parsed(
         content=content, idempotent=keep.raw, line=keep.line, id=known, kind="unparsed",
         time_us=None if given.time is UNSET else to_us(given.time),
-        flags=keep.flags if given.time is UNSET and not given.ip else given.flags + keep.flags,
+        flags=tuple(dict.fromkeys((*flags, "truncated") if cut else flags)),
         parser=parser.version, keep_repeats=not known,
     )
 
 
-def _with_envelope(short: Unparsed, given: Given, data: dict[str, object]) -> Unparsed:
+def _of_unread(
+    keep: Keep, forms: list[tuple[Unparsed, dict[str, object]]]
+) -> tuple[bytes, bool]:
+    """The first of `forms`, with its data, that leaves room for the message, whole if possible;
+    and whether it is only a beginning. The last one always does."""
+    text, kind = keep.whole
+    for form, data in forms:
+        content = _said(form, data, text, kind)
+        if content and len(content) <= CONTENT_BYTES:
+            return content, False
+    facts = keep.facts()
+    for form, data in forms:
+        content = _said(form, {**data, **facts}, "", kind)
+        room = CONTENT_BYTES - len(content)
+        if content and room >= limits.RAW_LEAST_BYTES:
+            break
+    return _said(form, {**data, **facts}, keep.beginning(room)[0], kind), True
+
+
+def _said(form: Unparsed, data: dict[str, object], raw: str, kind: str | UnsetType) -> bytes:
+    """One form of an event that was not read; empty where JSON cannot carry its data."""
+    try:
+        told = Raw(_encoded(data)) if data else UNSET
+        return _encoded(replace(form, data=told, raw=raw, raw_type=kind))
+    except NotUnderstood:
+        return b""
+
+
+def _with_envelope(bare: Unparsed, given: Given) -> Unparsed:
     return replace(
-        short,
+        bare,
         time=given.time,
         observed=given.observed,
         origin=_known_origin(given),
         severity=given.severity,
         labels=dict(given.labels) or UNSET,
-        data=Raw(_encoded(data)) if data else UNSET,
     )
 
 
@@ -243,17 +284,6 @@ def _known_origin(given: Given) -> Origin | UnsetType:
     if not given.host and not given.ip:
         return UNSET
     return Origin(host=given.host or UNSET, ip=given.ip or UNSET)
-
-
-def _kept(keep: _Keep) -> tuple[str, str | UnsetType]:
-    """The message as text, or in base64 with its media type."""
-    kind = keep.raw_type
-    if not kind:
-        try:
-            return keep.raw.decode(), UNSET
-        except UnicodeDecodeError:
-            kind = "application/octet-stream"
-    return base64.b64encode(keep.raw).decode(), kind
 
 
 def _encoded(value: Any) -> bytes:

@@ -40,7 +40,11 @@ _ABSENT: Final = frozenset(("<not logged>", "<previously logged>", "<none>"))
 
 def audited(entry: Entry) -> What:
     """The event of one line of pgaudit; raises `NotUnderstood` when its columns are not those."""
-    fields = columns(entry.message.removeprefix("AUDIT: "))
+    text = entry.message.removeprefix("AUDIT: ")
+    fields = columns(text)
+    if not fields:  # it was cut off within the statement; what stands before that is whole
+        fields = columns(f'{text}"')
+        fields += [""] * (len(_WITHOUT_ROWS) - max(len(fields), _WITHOUT_ROWS.index("sql") + 1))
     if len(fields) not in (len(_WITHOUT_ROWS), len(_WITHOUT_ROWS) + 1):
         why = f"pgaudit writes 9 columns or 10, this line has {len(fields) or 'broken ones'}"
         raise NotUnderstood("bad_audit_line", why)

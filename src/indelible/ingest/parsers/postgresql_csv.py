@@ -30,6 +30,7 @@ _COLUMNS: Final = (
     "leader", "query_id",
 )
 _LEAST: Final = _COLUMNS.index("app") + 1
+_MESSAGE: Final = _COLUMNS.index("message") + 1
 _QUOTED: Final = r'(?:"[^"]*(?:""[^"]*)*")?'
 _STAMP: Final = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [A-Za-z0-9:+-]{1,9}"
 _START: Final = re.compile(
@@ -51,14 +52,16 @@ def _text(text: str, given: Given) -> Understood:
     """One record; raises `NotUnderstood`."""
     if _START.match(text) is None:
         raise NotUnderstood(WRONG, "it does not begin as a record of PostgreSQL's CSV log")
-    fields = columns(text.rstrip("\r\n"))
-    if len(fields) < _LEAST:
-        why = f"it has {len(fields)} columns, fewer than {_LEAST}" if fields else (
-            "its quotes do not close: the record is cut off"
-        )
-        raise NotUnderstood("truncated" if not fields else "bad_columns", why)
-    said = dict(zip(_COLUMNS, fields, strict=False))
-    return understood({**said, "from": _host(said["from"])}, given)
+    text = text.rstrip("\r\n")
+    flags: tuple[str, ...] = ()
+    fields, least = columns(text), _LEAST
+    if not fields:  # its quotes do not close: it was cut off, behind the beginning of the message
+        fields, least, flags = columns(f'{text}"'), _MESSAGE, ("truncated",)
+    if len(fields) < least:
+        raise NotUnderstood("bad_columns", f"it has {len(fields)} columns, fewer than {least}")
+    said = {**dict.fromkeys(_COLUMNS, ""), **dict(zip(_COLUMNS, fields, strict=False))}
+    found = understood({**said, "from": _host(said["from"])}, given)
+    return found._replace(flags=(*found.flags, *flags))
 
 
 def understood(said: dict[str, str], given: Given) -> Understood:

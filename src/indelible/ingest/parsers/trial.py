@@ -55,10 +55,10 @@ def tried(parser: Parser | None, message: Message, given: Given, closely: bool) 
     if parser is None:
         return _native(message)
     first = _first(parser, message.raw, given)
-    try:
-        parsed = parse_message(parser, message.raw, given, message_id=message.id)
-    except InvalidEvent as error:
-        return Trial(line=message.line, code=error.code, reason=error.message)
+    parsed = parse_message(
+        parser, message.raw, given, message_id=message.id,
+        flags=("truncated",) if message.cut else (),
+    )
     event: dict[str, Any] = _decode(parsed.content)
     event.pop("raw", None)
     event.pop("raw_type", None)

@@ -30,7 +30,6 @@ INDEX: Final = "index"
 _WITH_DOCUMENT: Final = frozenset((CREATE, INDEX, "update"))
 _ACTIONS: Final = (*_WITH_DOCUMENT, "delete")
 _TYPES: Final = {
-    "too_large": ("document_too_large_exception", 413),
     "unsupported_action": ("action_request_validation_exception", 400),
 }
 _REFUSED: Final = ("illegal_argument_exception", 400)

@@ -24,9 +24,9 @@ from indelible.base.errors import BadRequest
 from indelible.base.limits import FOLLOW_READ_BYTES, IMPORT_BATCH_BYTES, IMPORT_BATCH_EVENTS
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given
+from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.table import parser_named
 from indelible.ingest.protocols.files import check_options
-from indelible.ingest.protocols.files_events import fitting
 from indelible.ingest.protocols.files_reading import FileMessage, Reading
 from indelible.ingest.protocols.follow_disk import Handles
 from indelible.ingest.protocols.follow_known import Known
@@ -128,9 +128,9 @@ class Follower:
             self._next_look = now + self._pace.look
         parts, old = self._gather(now)
         events = [
-            fitting(
-                self._parser, message.raw, _of_file(given, reading), number, message.id,
-                truncated=message.truncated,
+            parse_message(
+                self._parser, message.raw, _of_file(given, reading), line=number,
+                message_id=message.id, flags=("truncated",) if message.truncated else (),
             )
             for number, (reading, message) in enumerate(_each(parts), 1)
         ]

@@ -17,13 +17,11 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from indelible.base.clock import to_us
-from indelible.base.errors import InvalidEvent
 from indelible.base.limits import KAFKA_HEADERS, KAFKA_SHOWN_BYTES, NAME_CHARS
 from indelible.event.model import Actor, ActorType, Event, Operation, Origin, Outcome, Target
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given, Parser
 from indelible.ingest.parsers.pick import epoch
-from indelible.ingest.protocols.files_events import fitting
 from indelible.ingest.protocols.message import Message, read
 
 VERSION: Final = "kafka/1"
@@ -95,10 +93,7 @@ def event_of(record: Record, stem: Stem, parser: Parser, given: Given, line: int
         message = Message(
             line=line, raw=raw, given=given, inner=_without_schema(raw), id=ident, trace_id=trace
         )
-        try:
-            found = read(message, parser)
-        except InvalidEvent:
-            found = fitting(parser, raw, given, line, ident)
+        found = read(message, parser)
     if found.id != ident:
         return found
     whole = (record.value, record.key, record.headers, record.kind, record.time_ms)

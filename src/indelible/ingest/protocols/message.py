@@ -8,9 +8,8 @@ from typing import Final, NamedTuple, TypeVar
 from msgspec import UNSET
 from msgspec.structs import force_setattr, replace
 
-from indelible.base.errors import InvalidEvent
 from indelible.event.model import Event, Origin
-from indelible.ingest.parsed import Parsed, Rejected, rejected
+from indelible.ingest.parsed import Parsed, Rejected
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser, Record, Understood
 from indelible.ingest.parsers.finish import opened, parse_message
 from indelible.ingest.parsers.table import AUTO, recognised, resolve
@@ -48,17 +47,8 @@ class Taken(NamedTuple):
 
 
 def understood(taken: Taken, parser: Parser) -> tuple[list[Parsed], list[Rejected]]:
-    """Every message as an event, or as an `unparsed` one; refused is only what is too large."""
-    events: list[Parsed] = []
-    refused = list(taken.refused)
-    for one in taken.messages:
-        try:
-            events.append(read(one, parser))
-        except InvalidEvent as error:
-            refused.append(rejected(one.line, error))
-    if len(refused) > len(taken.refused):
-        refused.sort(key=lambda refusal: refusal.line)
-    return events, refused
+    """Every message as an event, or as an `unparsed` one, and what was refused before."""
+    return [read(one, parser) for one in taken.messages], taken.refused
 
 
 def by_line(refused: Iterable[Rejected]) -> dict[int, Rejected]:
@@ -67,7 +57,7 @@ def by_line(refused: Iterable[Rejected]) -> dict[int, Rejected]:
 
 
 def read(one: Message, parser: Parser) -> Parsed:
-    """One message as an event, or as an `unparsed` one; raises `InvalidEvent` for one too large."""
+    """One message as an event, or as an `unparsed` one."""
     message, given = one.inner, one.given
     if one.instead is not None and parser is AUTO and isinstance(message, str):
         known = recognised(message, given)

@@ -33,8 +33,8 @@ from indelible.base.limits import (
 from indelible.base.random import random_bytes
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given
+from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.table import AUTO, parser_named
-from indelible.ingest.protocols.files_events import fitting
 from indelible.ingest.protocols.hub import Configured, Hub
 from indelible.ingest.protocols.pull_answers import Answer
 from indelible.ingest.protocols.pull_auth import Credentials
@@ -182,9 +182,9 @@ class Puller:
     def _parsed(self, items: list[Item], given: Given, stream: str) -> list[Parsed]:
         given = replace(given, data={**given.data, "stream": stream})
         return [
-            fitting(
+            parse_message(
                 self._parser, item.raw, given if item.time is UNSET else
-                replace(given, time=item.time), number, item.id, item.record,
+                replace(given, time=item.time), line=number, message_id=item.id, inner=item.record,
             )
             for number, item in enumerate(items, 1)
         ]

@@ -12,7 +12,7 @@ from indelible.base.limits import IMPORT_BATCH_BYTES, IMPORT_BATCH_EVENTS, S3_OB
 from indelible.ingest.decompress import plain_chunks
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given, Parser
-from indelible.ingest.protocols.files_events import fitting
+from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.protocols.s3_keys import message_id
 from indelible.ingest.protocols.s3_store import Opened
 from indelible.ingest.splitting import messages
@@ -114,7 +114,10 @@ class Reading:
                     problems.append(Problem(message.line, message.code, message.problem))
                     continue
                 ident = message_id(self._bucket, what.key, what.etag, message.line)
-                events.append(fitting(self._parser, message.raw, self._given, message.line, ident))
+                events.append(parse_message(
+                    self._parser, message.raw, self._given, line=message.line, message_id=ident,
+                    flags=("truncated",) if message.cut else (),
+                ))
                 size += len(message.raw)
             self.sha256 = self._content.finish()
         except BadRequest as error:

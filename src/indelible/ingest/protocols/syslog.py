@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from indelible.base.errors import InvalidEvent
 from indelible.base.limits import SYSLOG_BYTES
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser
@@ -137,17 +136,7 @@ class Framer:
 
 
 def parsed(frame: Frame, parser: Parser, given: Given, line: int) -> Parsed:
-    """The event of one message, read by the source's parser behind its header; never refused.
-
-    A message that does not fit into an event, because most of it must be escaped, is cut off.
-    """
-    try:
-        return _parsed(frame, parser, given, line)
-    except InvalidEvent:
-        return _parsed(Frame(frame.message[:_ESCAPED_BYTES], False), parser, given, line)
-
-
-def _parsed(frame: Frame, parser: Parser, given: Given, line: int) -> Parsed:
+    """The event of one message, read by the source's parser behind its header; never refused."""
     flags = () if frame.whole else ("truncated",)
     if parser is AUTO:
         return parse_message(_LINES, frame.message, given, line=line, flags=flags)
