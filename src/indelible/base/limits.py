@@ -306,6 +306,7 @@ FOLLOW_AFTER_SECONDS: Final = 3_600.0  # the same of a rotated one; its writer m
 # --- asked APIs
 PULL_ANSWER_BYTES: Final = 64 << 20  # unpacked; a page of a thousand events takes a few MiB
 PULL_SECONDS: Final = 60.0  # between two pieces of an answer; services take long for a late page
+PULL_WHOLE_SECONDS: Final = 300.0  # one exchange with its redirects, however many pieces it has
 PULL_CONNECT_SECONDS: Final = 10.0
 PULL_REDIRECTS: Final = 3  # of one request, on the same host
 PULL_CONTENTS: Final = 10_000  # places of contents on one page of a list
