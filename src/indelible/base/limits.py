@@ -309,6 +309,7 @@ PULL_SECONDS: Final = 60.0  # between two pieces of an answer; services take lon
 PULL_WHOLE_SECONDS: Final = 300.0  # one exchange with its redirects, however many pieces it has
 PULL_CONNECT_SECONDS: Final = 10.0
 PULL_REDIRECTS: Final = 3  # of one request, on the same host
+PULL_PAGES: Final = 10_000  # of one window; more are read too, and told
 PULL_CONTENTS: Final = 10_000  # places of contents on one page of a list
 PULL_RETRY_SECONDS: Final = 1.0  # doubled after each failure, less up to a half by chance
 PULL_RETRY_MOST_SECONDS: Final = 300.0

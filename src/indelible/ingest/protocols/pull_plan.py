@@ -26,7 +26,8 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from indelible.base.clock import MICROS, parse_duration, to_us
-from indelible.base.limits import PULL_CONTENTS, REMEMBERED
+from indelible.base.limits import PULL_CONTENTS, PULL_PAGES, REMEMBERED
+from indelible.ingest.protocols.circles import Circle
 from indelible.ingest.protocols.pull_answers import (
     Answer,
     held_back,
@@ -55,6 +56,8 @@ _ELSEWHERE: Final = (
     "the link to the next page leads to another host, or nowhere: give the source the url by which "
     "the API calls itself"
 )
+_CIRCLE: Final = "its pages go in a circle: one leads to itself, or to one before it"
+_ENDLESS: Final = f"one window has taken more than {PULL_PAGES:,} pages, and there are more"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR: Final = parse_duration("1h")
 
@@ -63,10 +66,10 @@ class State(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """How far a stream was read; times in microseconds since 1970 UTC.
 
     Everything before `since_us` was asked for. While a window is open (`until_us`), `from_us` is
-    where it begins, `page` is the link, token or number of its next page, and `contents` are the
-    URLs of contents that the page `listing` named and that are yet to be fetched. `deep` says that
-    it is a deep one, `deep_us` when the last deep one ended. `began_us` is when the source was
-    first asked.
+    where it begins, `page` is the link, token or number of its next page (the `pages` before it
+    were read), and `contents` are the URLs of contents that the page `listing` named and that are
+    yet to be fetched. `deep` says that it is a deep one, `deep_us` when the last deep one ended.
+    `began_us` is when the source was first asked.
     """
 
     began_us: int
@@ -80,6 +83,7 @@ class State(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     listing: str = ""
     contents: tuple[str, ...] = ()
     starting: bool = False
+    pages: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -117,7 +121,8 @@ class Step(NamedTuple):
 
     `until_us` is before when nothing may be asked. `trouble` says what is wrong, `retry` that the
     same is to be asked again after a growing while, `renew` that the credentials were not taken.
-    `lost` tells of events that cannot be had any more.
+    `odd` is what people should look at though asking goes on. `lost` tells of events that cannot be
+    had any more.
     """
 
     state: State
@@ -126,6 +131,7 @@ class Step(NamedTuple):
     trouble: str = ""
     retry: bool = False
     renew: bool = False
+    odd: str = ""
     lost: str = ""
 
 
@@ -146,6 +152,7 @@ class Plan:
         self._first = min(first, self._oldest or first)
         self._links = api.paging.by in ("link", "header", "url")
         self._ahead = 0
+        self._circle = Circle()
         self._fetched: OrderedDict[str, None] = OrderedDict()
 
     def begin(self, now_us: int) -> State:
@@ -187,7 +194,7 @@ class Plan:
         until = min(since + self._longest, now) if self._longest else now
         state = replace(
             state, since_us=since, from_us=begin, until_us=max(until, begin + MICROS), page="",
-            deep=deep,
+            pages=0, deep=deep,
         )
         return Next(state, self._page(state), 0, lost)
 
@@ -239,6 +246,8 @@ class Plan:
             step = Step(state, trouble=f"the answer is not as described: {error}", retry=True)
         if not step.until_us and (until := used_up(answer, now_us)):
             step = step._replace(until_us=until)
+        if step.state.pages > PULL_PAGES:
+            step = step._replace(odd=_ENDLESS)
         return step
 
     def _clock(self, answer: Answer, now_us: int) -> None:
@@ -276,6 +285,13 @@ class Plan:
             self._api.window.resume == "time"
         ):
             following = ""
+        if self._goes_round(state, raws, following):
+            # asked again, in case it was a mistake: what is behind that page is not passed over
+            if self._api.contents is None:
+                return Step(state, items_of(raws, self._api.items), trouble=_CIRCLE, retry=True)
+            step = self._listed(state, raws, state.page, now_us)
+            return step._replace(trouble=_CIRCLE, retry=True)
+        state = replace(state, pages=state.pages + 1)
         if self._api.contents is not None:
             return self._listed(state, raws, following, now_us)
         items = items_of(raws, self._api.items)
@@ -286,6 +302,15 @@ class Plan:
             state = replace(state, since_us=max(state.since_us, last))
         state = replace(state, page=following)
         return Step(self._onward(state, now_us), items)
+
+    def _goes_round(self, state: State, raws: list[bytes], following: str) -> bool:
+        """Whether the page that came leads to one that was read. A link that is kept does, rightly,
+        as long as there is nothing new behind it."""
+        if not state.page or (self._api.window.resume == "link" and not raws):
+            self._circle.begin()
+            if not raws:
+                return False
+        return self._circle.closes(state.page, following, raws)
 
     def _listed(self, state: State, raws: list[bytes], following: str, now_us: int) -> Step:
         """Places of contents: fetched one by one before the next page."""
@@ -310,7 +335,9 @@ class Plan:
         now = self._now(now_us)
         state = replace(state, page=following or state.page, until_us=0, from_us=0)
         if not items:
-            state = replace(state, since_us=max(state.since_us, now), due_us=now_us + self._beat)
+            state = replace(
+                state, since_us=max(state.since_us, now), due_us=now_us + self._beat, pages=0,
+            )
         elif not following:
             state = replace(state, due_us=now_us + self._beat)
         return Step(state, items)
@@ -322,7 +349,7 @@ class Plan:
         caught_up = self._now(now_us) - state.until_us < self._beat
         return replace(
             state, since_us=max(state.since_us, state.until_us), until_us=0, from_us=0,
-            deep=False, deep_us=state.until_us if state.deep else state.deep_us,
+            pages=0, deep=False, deep_us=state.until_us if state.deep else state.deep_us,
             due_us=now_us + self._beat if caught_up else 0,
         )
 
