@@ -346,7 +346,7 @@ def test_a_missing_subscription_is_started_and_then_listed() -> None:
     assert (ask.kind, ask.method) == ("start", "POST")
     assert ask.url.startswith(f"{BASE}/api/v1.0/d1/activity/feed/subscriptions/start?contentType=")
     step = made.took(state, ask, answer({"status": "enabled"}), NOW)
-    assert asked(made, step.state)[0].kind == "list"
+    assert asked(made, step.state, NOW + 60 * MICROS)[0].kind == "list"
 
 
 def test_contents_on_other_hosts_are_not_fetched() -> None:

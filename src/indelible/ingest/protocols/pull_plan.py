@@ -58,6 +58,7 @@ _ELSEWHERE: Final = (
 )
 _CIRCLE: Final = "its pages go in a circle: one leads to itself, or to one before it"
 _ENDLESS: Final = f"one window has taken more than {PULL_PAGES:,} pages, and there are more"
+_UNSTARTED: Final = "it says that collecting was not started, though it was"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR: Final = parse_duration("1h")
 
@@ -69,7 +70,8 @@ class State(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     where it begins, `page` is the link, token or number of its next page (the `pages` before it
     were read), and `contents` are the URLs of contents that the page `listing` named and that are
     yet to be fetched. `deep` says that it is a deep one, `deep_us` when the last deep one ended.
-    `began_us` is when the source was first asked.
+    `began_us` is when the source was first asked. `starting`: the API is to be told to begin to
+    collect; `started`: it was told, and has listed nothing since.
     """
 
     began_us: int
@@ -83,6 +85,7 @@ class State(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     listing: str = ""
     contents: tuple[str, ...] = ()
     starting: bool = False
+    started: bool = False
     pages: int = 0
 
 
@@ -261,7 +264,9 @@ class Plan:
 
     def _good(self, state: State, ask: Ask, answer: Answer, now_us: int) -> Step:
         if ask.kind == "start":
-            return Step(replace(state, starting=False))
+            again, due = state.started, now_us + self._beat
+            state = replace(state, starting=False, started=True, due_us=due)
+            return Step(state, trouble=_UNSTARTED if again else "", retry=again)
         raws = raws_of(answer.body, self._api.items.path if ask.kind == "list" else "")
         if raws is None:
             if codes := self._codes(answer):
@@ -274,6 +279,7 @@ class Plan:
             self._remember(ask.url)
             state = replace(state, contents=state.contents[1:])
             return Step(self._onward(state, now_us), items_of(raws, self._api.items))
+        state = replace(state, started=False)
         following = self._following(state, answer, len(raws))
         if following and self._links:
             following = joined(ask.url, following)
@@ -395,7 +401,9 @@ class Plan:
         if answer.status == 401:
             return Step(state, trouble=said, retry=True, renew=True)
         if api.start is not None and codes & set(api.start.when) and ask.kind != "start":
-            return Step(replace(state, starting=True, until_us=0, page="", contents=()))
+            again = state.started  # else a start that starts nothing would be repeated at once
+            state = replace(state, starting=True, until_us=0, page="", contents=())
+            return Step(state, trouble=_UNSTARTED if again else "", retry=again)
         if ask.kind == "content" and api.contents is not None and (
             codes & set(api.contents.gone) or answer.status in (404, 410)
         ):
