@@ -17,9 +17,10 @@ from indelible.ingest.protocols.circles import Circle
 from indelible.ingest.protocols.hub import Configured
 from indelible.ingest.protocols.pull import Puller
 from indelible.ingest.protocols.pull_answers import Answer
+from indelible.ingest.protocols.pull_clock import ApiClock
 from indelible.ingest.protocols.pull_description import read_description
-from indelible.ingest.protocols.pull_http import Client
-from indelible.ingest.protocols.pull_plan import Plan, State, Step
+from indelible.ingest.protocols.pull_http import Client, Unanswered
+from indelible.ingest.protocols.pull_plan import Plan, State, Step, encode_state
 from indelible.ingest.sources import SourceSettings
 from support.hub import MemoryHub
 
@@ -191,3 +192,30 @@ def test_what_is_odd_is_shown_while_it_is_so(
     assert hub.shown["trouble"].startswith("drive: one window has taken more than")
     _, hub = pulled(tmp_path, more, 60)
     assert hub.shown == {}
+
+
+def test_a_gap_is_told_once_though_no_answer_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is given up is given up before the request, which may fail again and again."""
+    monkeypatch.setattr(ApiClock, "sure", lambda *_: True)
+    path = tmp_path / "own.toml"
+    path.write_text(f'{OWN}window = {{ oldest = "1d", first = "1d" }}\n')
+    options = {"vendor": str(path), "url": BASE, "streams": "drive"}
+    settings = SourceSettings(id="p", protocol="pull", parser="json", options=options)
+    hub = MemoryHub(settings)
+    kept = {"pull/drive": encode_state(State(began_us=0, since_us=NOW - 9 * 86_400 * MICROS))}
+
+    def broken(url: str, number: int) -> Any:
+        raise Unanswered("no answer")
+
+    async def run() -> None:
+        client = Scripted(broken)
+        puller = Puller(hub, Configured(settings=settings, secret=b"x", positions=kept), 0.0)
+        for _ in range(5):
+            await puller.step(client)
+        await client.__aexit__(None, None, None)
+        assert len(client.asked) > 1
+
+    asyncio.run(run())
+    assert hub.counts["dropped"] == 1

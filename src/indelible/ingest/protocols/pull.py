@@ -128,6 +128,7 @@ class Puller:
         following = stream.plan.next(state, now)
         if following.lost:
             self._lost(stream, following.lost)
+            stream.state = following.state  # told once, also when no answer comes
         if following.ask is None:
             stream.state, stream.due_us = following.state, following.due_us
             return 0.0
