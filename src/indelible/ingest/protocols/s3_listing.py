@@ -28,10 +28,13 @@ from indelible.base.limits import (
     S3_AGAIN_MOST_SECONDS,
     S3_AGAIN_SECONDS,
     S3_AT_ONCE,
+    S3_EMPTY_PAGES,
     S3_LATE_SECONDS,
+    S3_PAGES,
     S3_REMEMBER_SECONDS,
     S3_SWEEP_SECONDS,
 )
+from indelible.ingest.protocols.circles import Circle
 from indelible.ingest.protocols.digests_work import Digests
 from indelible.ingest.protocols.s3_keys import digest_key, passed_over
 from indelible.ingest.protocols.s3_records import not_read
@@ -72,6 +75,30 @@ class Again(msgspec.Struct, kw_only=True):
     due_us: int = 0
 
 
+class _Walk:
+    """The pages of one listing: each must lead on, and they should have an end."""
+
+    def __init__(self) -> None:
+        self._circle = Circle()
+        self._empty = 0
+        self._pages = 0
+
+    def came(self, asked: str, page: Page) -> str:
+        """The page that was `asked` came; what is odd, though it is read on.
+
+        Raises `Unreachable` when such a listing has no end.
+        """
+        shown = [f"{one.key}\n{one.etag}".encode("utf-8", "surrogatepass") for one in page.objects]
+        if self._circle.closes(asked, page.token, shown):
+            raise Unreachable("the store lists the same page again and again")
+        self._empty = 0 if page.objects else self._empty + 1
+        if page.token and self._empty > S3_EMPTY_PAGES:
+            raise Unreachable("the store lists nothing, and says each time that there is more")
+        self._pages += 1
+        many = page.token and self._pages > S3_PAGES
+        return f"one listing has taken more than {S3_PAGES:,} pages" if many else ""
+
+
 class _Failure(NamedTuple):
     """What could not be read, the store's word for why, and more."""
 
@@ -95,6 +122,7 @@ class Listing:
         kept = positions.get(_MARK)
         self._mark = _mark(kept) if kept else Mark()
         self._token = ""
+        self._walk = _Walk()
         self._sweeping = False
         work.memory.forgot_us = self._mark.forgot_us
         self._again = {
@@ -139,7 +167,8 @@ class Listing:
                 return False
             mark.floor_us = max(mark.swept_us - _LATE_US, self._options.since_us or 0)
             mark.began_us, mark.after, self._token = now, "", ""
-        page = await self._page(mark.after, self._token)
+            self._walk = _Walk()
+        page = await self._page(mark.after, self._token, self._walk)
         digests: list[Object] = []
         self._sweeping = True
         await self._take([one for one in page.objects if one.modified_us >= mark.floor_us], digests)
@@ -170,8 +199,9 @@ class Listing:
     async def _pages(self, over: Callable[[str], str]) -> AsyncIterator[Sequence[Object]]:
         """Everything under the prefix, but for what `over` passes over, in any store's order."""
         after = token = ""
+        walk = _Walk()
         while True:
-            page = await self._page(after, token)
+            page = await self._page(after, token, walk)
             yield [one for one in page.objects if not over(one.key)]
             if not page.token:
                 return
@@ -179,10 +209,9 @@ class Listing:
             after = over(last)
             token = "" if after else page.token
 
-    async def _page(self, after: str, token: str) -> Page:
+    async def _page(self, after: str, token: str, walk: _Walk) -> Page:
         page = await self._work.run(self._work.bucket.page, self._options.prefix, after, token)
-        if page.token == token != "":
-            raise Unreachable("the store lists the same page again and again")
+        self._work.trouble = walk.came(token or f"after {after}", page)
         return page
 
     # --- taking

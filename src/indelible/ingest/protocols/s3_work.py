@@ -92,6 +92,8 @@ class Work:
         self.troubles = Troubles()
         self.changed: dict[str, bytes] = {}
         """Positions that others of this source ask to be kept, beside the memory's."""
+        self.trouble = ""
+        """What people should look at, though reading goes on."""
         self._parser = parser_named(configured.settings.parser)
         self._pool = ThreadPoolExecutor(2 * S3_AT_ONCE, thread_name_prefix="s3")
         self._turn = asyncio.Semaphore(S3_AT_ONCE)
@@ -132,7 +134,8 @@ class Work:
             return
         self._kept = now
         read = f"{self._objects:,} read since the source was started"
-        self.hub.figures(self.settings, {"objects": read})
+        wrong = {"trouble": self.trouble} if self.trouble else {}
+        self.hub.figures(self.settings, {"objects": read, **wrong})
         changed, self.changed = {**self.memory.take(), **self.changed}, {}
         if changed:
             await self.hub.keep(self.settings, changed)
