@@ -328,6 +328,7 @@ S3_LATE_SECONDS: Final = 86_400  # from an object's time of writing until a list
 S3_SWEEP_SECONDS: Final = 86_400  # between two listings of everything
 S3_OLD_SECONDS: Final = 3_600  # an object that is older when it is read is no present event
 S3_AT_ONCE: Final = 4  # objects of one source that are read at once
+S3_CLOCK_SECONDS: Final = 60  # two clocks that differ by no more agree
 S3_PAGES: Final = 10_000  # of one listing; more are read too, and told
 S3_EMPTY_PAGES: Final = 1_000  # of one listing in a row, without an object
 S3_KEY_PAGES: Final = 100  # of CloudTrail's public keys for an hour; they have one

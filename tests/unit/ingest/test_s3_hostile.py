@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 
+from indelible.base.clock import MICROS, to_us
 from indelible.base.errors import Unreachable
 from indelible.ingest.protocols import s3_boto, s3_listing, s3_work
+from indelible.ingest.protocols.s3_aws import BotoBucket
 from indelible.ingest.protocols.s3_boto import Account
+from indelible.ingest.protocols.s3_listing import Again
 from indelible.ingest.protocols.s3_options import Login, options_of
-from indelible.ingest.protocols.s3_store import Object, Page
+from indelible.ingest.protocols.s3_store import Object, Page, Withheld
 from support.buckets import MemoryBucket
 from support.s3_house import House, story
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+DAY = 86_400 * MICROS
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +121,182 @@ def test_public_keys_without_an_end_are_given_up(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(Unreachable, match="more than 5 pages"):
         account.public_keys("eu-central-1", 0, 1)
     assert len(asked) == 5
+
+
+# --- clocks
+
+
+class Dated(MemoryBucket):
+    """It tells the time, which is its own; so are the times of what is written."""
+
+    def __init__(self, tells: bool = True) -> None:
+        super().__init__()
+        self.now, self._tells = NOW, tells
+
+    def page(self, prefix: str, after: str = "", token: str = "") -> Page:
+        found = super().page(prefix, after, token)
+        return msgspec.structs.replace(found, now_us=to_us(self.now) if self._tells else 0)
+
+    def write(self, key: str) -> None:
+        self.put(key, f"{key}\n".encode(), self.now)
+
+
+class Wrong:
+    """A source whose clock goes `ahead` of the real time, which is the bucket's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tells: bool = True) -> None:
+        self.house = House()
+        self.bucket = self.house.bucket = Dated(tells)
+        self.ahead = 0
+        monkeypatch.setattr(s3_work, "wall_us", lambda: to_us(self.bucket.now) + self.ahead)
+        self.house.restart()
+
+    async def round(self, days: float = 0.0) -> None:
+        """After so many days: one look, and the sweep if it is due."""
+        self.bucket.now += timedelta(days=days)
+        await self.house.look()
+        for _ in range(20):
+            if not await self.house.listing.sweep():
+                break
+        await self.house.work.settle(at_once=True)
+
+
+@pytest.mark.parametrize("days", [10, 400])
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_clock_that_was_far_ahead_keeps_nothing_from_being_read(
+    days: int, tells: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all that is written until the real time has caught up would be taken for old."""
+
+    @story
+    async def told() -> None:
+        one = Wrong(monkeypatch, tells)
+        one.bucket.write("1.log")
+        one.ahead = days * DAY
+        await one.round()
+        one.bucket.write("2.log")
+        one.bucket.now += timedelta(days=3)  # while nothing runs
+        one.ahead = 0
+        one.house.restart()
+        for number in range(3, 6):
+            one.bucket.write(f"{number}.log")
+            await one.round(0.4)
+        assert sorted(one.house.hub.raws) == [f"{number}.log" for number in range(1, 6)]
+
+    told()
+
+
+def test_a_clock_that_is_set_right_while_nothing_runs_keeps_nothing_from_being_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The mark of then is no longer in the future, and was not true all the same."""
+
+    @story
+    async def told() -> None:
+        one = Wrong(monkeypatch)
+        one.ahead = 5 * DAY
+        await one.round()
+        mark = one.house.listing._mark
+        assert max(mark.looked_us, mark.ended_us, mark.swept_us) <= to_us(NOW)
+        one.bucket.now += timedelta(days=1)
+        one.bucket.write("meanwhile.log")
+        one.bucket.now += timedelta(days=5)
+        one.ahead = 0
+        one.house.restart()
+        await one.round()
+        assert one.house.hub.raws == ["meanwhile.log"]
+
+    told()
+
+
+def test_a_sweep_beside_a_queue_begins_at_the_time_of_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There it is the first to ask."""
+
+    @story
+    async def told() -> None:
+        one = Wrong(monkeypatch)
+        one.ahead = 5 * DAY
+        await one.house.sweep()
+        mark = one.house.listing._mark
+        assert max(mark.ended_us, mark.swept_us) == to_us(NOW)
+
+    told()
+
+
+def test_a_clock_that_is_ahead_sweeps_no_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    @story
+    async def told() -> None:
+        one = Wrong(monkeypatch)
+        one.ahead = 10 * DAY
+        one.bucket.write("a.log")
+        await one.round()
+        before = one.bucket.pages
+        for _ in range(5):
+            await one.round(0.01)
+        assert one.bucket.pages == before + 5
+
+    told()
+
+
+def test_what_waits_to_be_tried_again_waits_no_longer_than_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @story
+    async def told() -> None:
+        one = Wrong(monkeypatch, tells=False)
+        one.ahead = 10 * DAY
+        one.bucket.write("a.log")
+        one.bucket.write("b.log")
+        one.bucket.faults["a.log"] = [Withheld("AccessDenied", "no")]
+        one.house.work.troubles.read()
+        await one.house.sweep()
+        assert [found["raw"] for found in one.house.found()] == ["b.log"]
+        one.ahead = 0
+        await one.house.listing.retry()
+        assert [found["raw"] for found in one.house.found()] == ["b.log", "a.log"]
+
+    told()
+
+
+def test_a_listing_tells_the_time_of_the_store() -> None:
+    pytest.importorskip("boto3", reason="boto3 is absent")
+    from botocore.stub import Stubber
+
+    options = options_of({"bucket": "trail", "region": "eu-central-1"})
+    account = Account(options, Login("AKIA", "key"))
+    with Stubber(account.client("s3", "eu-central-1")) as stub:
+        for said, us in [("Mon, 01 Jun 2026 00:00:00 GMT", 1_780_272_000 * MICROS), ("x", 0)]:
+            stub.add_response("list_objects_v2", {
+                "ResponseMetadata": {"HTTPHeaders": {"date": said}}
+            })
+            assert BotoBucket(account, options).page("").now_us == us
+
+
+# --- turns
+
+
+def test_objects_that_fail_for_ever_keep_no_new_one_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The source begins anew when many fail in a row: what is new is read before they are tried."""
+
+    @story
+    async def told() -> None:
+        one = House(every="1s")
+        one.bucket.put("good.log", b"good\n")
+        await one.look()
+        for number in range(12):
+            key = f"bad{number}.log"
+            one.bucket.put(key, b"bad\n")
+            one.bucket.faults[key] = [Unreachable("no")] * 1_000
+            kept = Again(etag=one.bucket.objects[key][1].etag, modified_us=1)
+            one.hub.positions["aws", ""][f"again/{key}"] = msgspec.json.encode(kept)
+        one.bucket.put("new.log", b"new\n")
+        one.restart()
+        with pytest.raises(Unreachable):
+            await one.listing.forever()
+        assert "new" in one.hub.raws
+
+    told()

@@ -62,7 +62,7 @@ class ApiClock:
 
         It has been as late as that there before: an earlier time is not believed unconfirmed.
         """
-        theirs = self._moving(_date(headers), now_us)
+        theirs = self._moving(date_of(headers), now_us)
         lag = None if theirs is None else max(now_us - theirs, 0)
         same = lag is self._lag if lag is None or self._lag is None else (
             abs(lag - self._lag) <= _NEAR_US
@@ -87,7 +87,7 @@ class ApiClock:
         return theirs
 
 
-def _date(headers: Mapping[str, str]) -> int | None:
+def date_of(headers: Mapping[str, str]) -> int | None:
     """The time that an answer says it was made at, None where it says none that can be right."""
     if headers.get("age", "0").strip() != "0":
         return None  # out of a cache

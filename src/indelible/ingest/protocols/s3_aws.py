@@ -11,6 +11,7 @@ import msgspec
 
 from indelible.base.clock import to_us
 from indelible.base.limits import S3_POLL_SECONDS, S3_VISIBLE_SECONDS
+from indelible.ingest.protocols.pull_clock import date_of
 from indelible.ingest.protocols.s3_boto import Account, Client, Stream, code_of, taken, trouble
 from indelible.ingest.protocols.s3_options import Options
 from indelible.ingest.protocols.s3_store import (
@@ -57,7 +58,8 @@ class BotoBucket:
             )
             for one in found.Contents
         ]
-        return Page(objects, found.NextContinuationToken if found.IsTruncated else "")
+        token = found.NextContinuationToken if found.IsTruncated else ""
+        return Page(objects, token, date_of(found.ResponseMetadata.HTTPHeaders) or 0)
 
     def open(self, key: str, version: str = "") -> Opened:
         """See `Bucket.open`."""
@@ -144,9 +146,14 @@ class _Listed(msgspec.Struct):
     StorageClass: str = ""
 
 
+class _Answered(msgspec.Struct):
+    HTTPHeaders: dict[str, str] = {}
+
+
 class _Listing(msgspec.Struct):
     Contents: list[_Listed] = []
     IsTruncated: bool = False
+    ResponseMetadata: _Answered = msgspec.field(default_factory=_Answered)
     NextContinuationToken: str = ""
 
 

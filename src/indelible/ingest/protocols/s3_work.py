@@ -21,6 +21,7 @@ from indelible.base.limits import (
     DIGEST_SHOWN,
     DIGEST_UNNAMED_SECONDS,
     S3_AT_ONCE,
+    S3_CLOCK_SECONDS,
     S3_KEEP_SECONDS,
     S3_OLD_SECONDS,
     S3_TRIES,
@@ -99,10 +100,20 @@ class Work:
         self._turn = asyncio.Semaphore(S3_AT_ONCE)
         self._kept = 0.0
         self._objects = 0
+        self._ahead = 0
 
     def close(self) -> None:
         """Let the threads end by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def now_us(self) -> int:
+        """Our time, or the store's where ours is ahead of it."""
+        return wall_us() - self._ahead
+
+    def told(self, theirs_us: int) -> None:
+        """The store says how late it is; 0 when it does not."""
+        ahead = wall_us() - theirs_us if theirs_us else 0
+        self._ahead = ahead if ahead > S3_CLOCK_SECONDS * MICROS else 0
 
     async def run(self, call: Callable[..., _T], *given: object) -> _T:
         """A blocking call, in a thread of this source."""
@@ -154,7 +165,7 @@ class Work:
         opened = await self.run(self.bucket.open, what.key, what.version)
         found = opened.object
         name = address(self.options.bucket, found.key)
-        old = wall_us() - found.modified_us > S3_OLD_SECONDS * MICROS
+        old = self.now_us() - found.modified_us > S3_OLD_SECONDS * MICROS
         given = self.hub.given(self.settings)
         given = replace(given, data={**given.data, "file": name})
         reading = Reading(opened, self.options.bucket, self._parser, given, name)
@@ -183,7 +194,7 @@ class Work:
 
     def _taken(self, found: Object, sha256: bytes) -> Read:
         """What is remembered: whether digests must name it is asked only of what came in time."""
-        fresh = wall_us() - found.modified_us < DIGEST_UNNAMED_SECONDS * MICROS
+        fresh = self.now_us() - found.modified_us < DIGEST_UNNAMED_SECONDS * MICROS
         log = fresh and found.modified_us >= self.memory.forgot_us
         return Read(
             found.key, found.etag, found.modified_us, sha256,
