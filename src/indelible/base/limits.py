@@ -341,6 +341,7 @@ S3_AGAIN_SECONDS: Final = 60  # before the first time, doubled after each
 S3_AGAIN_MOST_SECONDS: Final = 3_600
 S3_CONNECT_SECONDS: Final = 10
 S3_READ_SECONDS: Final = 60  # without a byte
+S3_CALL_SECONDS: Final = 600.0  # of one request, or one batch of an object, however it trickles
 S3_ROLE_SECONDS: Final = 3_600  # of an assumed role, the most that a role allows by itself
 S3_ROLE_EARLY_SECONDS: Final = 300  # it is assumed anew so long before it ends
 S3_POLL_SECONDS: Final = 5  # that an empty queue lets us wait; a stop waits as long

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -12,12 +14,13 @@ import pytest
 
 from indelible.base.clock import MICROS, to_us
 from indelible.base.errors import Unreachable
+from indelible.base.limits import S3_TRIES
 from indelible.ingest.protocols import s3_boto, s3_listing, s3_work
 from indelible.ingest.protocols.s3_aws import BotoBucket
 from indelible.ingest.protocols.s3_boto import Account
 from indelible.ingest.protocols.s3_listing import Again
 from indelible.ingest.protocols.s3_options import Login, options_of
-from indelible.ingest.protocols.s3_store import Object, Page, Withheld
+from indelible.ingest.protocols.s3_store import Object, Opened, Page, Withheld
 from support.buckets import MemoryBucket
 from support.s3_house import House, story
 
@@ -298,5 +301,75 @@ def test_objects_that_fail_for_ever_keep_no_new_one_waiting(
         with pytest.raises(Unreachable):
             await one.listing.forever()
         assert "new" in one.hub.raws
+
+    told()
+
+
+# --- answers without an end
+
+
+class Drops:
+    """A body that gives a byte a while, as long as it is not let go of."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self.closed.wait(0.01):
+            raise Unreachable("the connection broke in the middle of an object")
+        return b"x"
+
+
+class Trickling(MemoryBucket):
+    """The bodies of one of its objects do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[Drops] = []
+
+    def open(self, key: str, version: str = "") -> Opened:
+        opened = super().open(key, version)
+        if key != "slow.log":
+            return opened
+        self.bodies.append(Drops())
+        body = self.bodies[-1]
+        return msgspec.structs.replace(opened, body=body, close=body.closed.set)
+
+
+def test_an_object_without_an_end_keeps_no_other_one_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(s3_work, "S3_CALL_SECONDS", 0.2)
+
+    @story
+    async def told() -> None:
+        one = House()
+        bucket = one.bucket = Trickling()
+        one.restart()
+        for number in range(8):
+            one.bucket.put(f"good{number}.log", f"{number}\n".encode())
+        one.bucket.put("slow.log", b"")
+        async with asyncio.timeout(10):
+            await one.look()
+        assert sorted(found["raw"] for found in one.found()) == [str(one) for one in range(8)]
+        assert one.codes("s3.object.read") == ["unreachable"]
+        assert [body.closed.is_set() for body in bucket.bodies] == [True] * S3_TRIES
+
+    told()
+
+
+def test_a_question_to_the_store_without_an_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(s3_work, "S3_CALL_SECONDS", 0.1)
+    silent = threading.Event()
+
+    @story
+    async def told() -> None:
+        one = House()
+        async with asyncio.timeout(5):
+            with pytest.raises(Unreachable, match="not answered to the end"):
+                await one.work.run(silent.wait, 20.0)
+        silent.set()
 
     told()

@@ -21,6 +21,7 @@ from indelible.base.limits import (
     DIGEST_SHOWN,
     DIGEST_UNNAMED_SECONDS,
     S3_AT_ONCE,
+    S3_CALL_SECONDS,
     S3_CLOCK_SECONDS,
     S3_KEEP_SECONDS,
     S3_OLD_SECONDS,
@@ -116,8 +117,18 @@ class Work:
         self._ahead = ahead if ahead > S3_CLOCK_SECONDS * MICROS else 0
 
     async def run(self, call: Callable[..., _T], *given: object) -> _T:
-        """A blocking call, in a thread of this source."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *given)
+        """A blocking call, in a thread of this source.
+
+        Raises `Unreachable` when it has no end: the wait for a byte is bounded, and a server may
+        send one a while for ever. The thread itself ends with its connection, at the next byte.
+        """
+        try:
+            async with asyncio.timeout(S3_CALL_SECONDS):
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._pool, call, *given)
+        except TimeoutError as error:
+            why = f"the store has not answered to the end within {S3_CALL_SECONDS:g} s"
+            raise Unreachable(why) from error
 
     async def open(self, what: Object) -> Opened:
         """Begin to read an object; tried again where the store does not answer.
