@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
 
@@ -373,3 +374,51 @@ def test_a_question_to_the_store_without_an_answer_is_given_up(
         silent.set()
 
     told()
+
+
+class Trickle(BaseHTTPRequestHandler):
+    """A store whose object has no end."""
+
+    stop = threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        for name, value in [("content-length", "100000"), ("etag", "e"),
+                            ("last-modified", "Mon, 01 Jun 2026 00:00:00 GMT")]:
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            while not self.stop.wait(0.05):
+                self.wfile.write(b"x")
+        except OSError:
+            return
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+def test_a_connection_that_trickles_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With boto3, whose `close` would wait for the thread that reads."""
+    pytest.importorskip("boto3", reason="boto3 is absent")
+    monkeypatch.setattr(s3_work, "S3_CALL_SECONDS", 0.5)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Trickle)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    options = options_of({
+        "bucket": "trail", "region": "xx", "endpoint": f"http://127.0.0.1:{server.server_port}"
+    })
+
+    @story
+    async def told() -> None:
+        one = House()
+        one.work.bucket = BotoBucket(Account(options, Login("AKIA", "key")), options)
+        with pytest.raises(Unreachable, match="not answered to the end"):
+            await one.work.read(Object("a.log", "e", 0))
+
+    giving_up = threading.Timer(20.0, Trickle.stop.set)
+    giving_up.start()
+    told()
+    assert not Trickle.stop.is_set()
+    giving_up.cancel()
+    server.shutdown()
+    server.server_close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -76,7 +77,8 @@ class BotoBucket:
         found = taken(answer, _Got)
         body = cast(Stream, answer["Body"])
         what = Object(key, found.ETag.strip('"'), to_us(found.LastModified), version)
-        return Opened(what, found.Metadata, _Body(body, self._account.failures), body.close)
+        read = _Body(body, self._account.failures)
+        return Opened(what, found.Metadata, read, lambda: _let_go(body))
 
     def _client(self) -> Client:
         try:
@@ -124,6 +126,22 @@ class BotoQueue:
             return call(QueueUrl=self._url, **said)
         except self._account.failures as error:
             raise trouble(f"queue {self._url} does not take {what}", error) from error
+
+
+def _let_go(body: Stream) -> None:
+    """Close a body, also while a thread waits in it for bytes that may never come.
+
+    `close` alone would wait for that thread. A urllib3 that cannot end a read (before 2.3) is left
+    to close the connection when the thread is done with it.
+    """
+    end: Callable[[], None] | None = getattr(
+        getattr(body, "_raw_stream", None), "shutdown", None
+    )
+    if end is None:
+        return
+    with suppress(ValueError, RuntimeError, OSError):  # nobody reads any more
+        end()
+    body.close()
 
 
 class _Body:
