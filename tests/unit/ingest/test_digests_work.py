@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from indelible.base.limits import BOOTS
-from indelible.ingest.protocols import digests_work, s3_listing, s3_work
+from indelible.ingest.protocols import s3_work
 from indelible.ingest.protocols.s3_memory import Memory
 from indelible.ingest.protocols.s3_store import Withheld
 from support.buckets import ACCOUNT, REGION, Trail, notice
@@ -451,8 +451,7 @@ def _later(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
     def later() -> int:
         return wall_us() + int(hours * 3_600_000_000)
 
-    for module in (digests_work, s3_listing, s3_work):
-        monkeypatch.setattr(module, "wall_us", later)
+    monkeypatch.setattr(s3_work, "wall_us", later)
 
 
 def test_a_digest_that_does_not_come_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:

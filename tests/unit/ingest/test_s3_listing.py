@@ -131,7 +131,7 @@ def test_a_late_object_in_a_folder_long_past_is_found_by_the_next_sweep(
         assert len(house.found()) == 1
         from indelible.base.clock import wall_us
 
-        monkeypatch.setattr(s3_listing, "wall_us", lambda: wall_us() + 25 * 3_600_000_000)
+        monkeypatch.setattr(s3_work, "wall_us", lambda: wall_us() + 25 * 3_600_000_000)
         await house.sweep()
         assert len(house.found()) == 2
         assert house.bucket.opened.count(f"a/{_day(0)}/1.log") == 1
@@ -285,12 +285,12 @@ def test_more_objects_than_can_wait_are_counted_and_asked_for_by_the_next_sweep(
         assert len(told) == 6
         assert told[-1]["data"]["refused"] == 7
         house.restart()
-        monkeypatch.setattr(s3_listing, "wall_us", lambda: wall_us() + 25 * 3_600_000_000)
+        monkeypatch.setattr(s3_work, "wall_us", lambda: wall_us() + 25 * 3_600_000_000)
         await house.listing.retry()
         await house.sweep()
         assert len(house.found()) == 13
         house.restart()
-        monkeypatch.setattr(s3_listing, "wall_us", lambda: wall_us() + 50 * 3_600_000_000)
+        monkeypatch.setattr(s3_work, "wall_us", lambda: wall_us() + 50 * 3_600_000_000)
         house.bucket.opened.clear()
         await house.sweep()
         assert house.bucket.opened == []

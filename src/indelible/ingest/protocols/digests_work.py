@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from indelible.base.clock import MICROS, wall_us
+from indelible.base.clock import MICROS
 from indelible.base.errors import BadRequest
 from indelible.base.limits import (
     BOOTS,
@@ -137,7 +137,7 @@ class Digests:
             await self._fill(chain, found)
         joined = join(chain, digest, link)
         if joined.since_us or chain.last_key == found.key:
-            chain.watched = wall_us() - digest.end_us < DIGEST_UNNAMED_SECONDS * MICROS
+            chain.watched = self._work.now_us() - digest.end_us < DIGEST_UNNAMED_SECONDS * MICROS
         files = await compared(self._work, digest.logFiles)
         number = UNNUMBERED if found.named.late else Number(*number_of(chain, digest.end_us))
         checked = Checked(
@@ -228,7 +228,7 @@ class Digests:
     async def look(self) -> None:
         """Tell what is overdue, and log files that no digest named."""
         async with self._lock:
-            now = wall_us()
+            now = self._work.now_us()
             for chain in list(self._chains.values()):
                 due = chain.last_us + _HOUR_US + DIGEST_LATE_SECONDS * MICROS
                 if not chain.watched or chain.overdue or now < due:

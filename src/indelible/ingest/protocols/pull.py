@@ -1,9 +1,10 @@
 """Pulling: an HTTP API is asked for events on a beat, each event arrives once.
 
-One task for a source asks its streams in turn, the one that is longest due first, one request at a
-time and no more a minute than the description allows. What an answer brings is delivered, then the
-stream's state is kept: a puller that is killed in between asks the same page again, and the ids
-that the API gave its events make the ledger take each one once.
+One task for a source asks its streams in turn: of those that are due the one that was asked longest
+ago, one request at a time and no more a minute than the description allows. So a stream that has
+more and more to read, or that goes in a circle, keeps no other one waiting. What an answer brings
+is delivered, then the stream's state is kept: a puller that is killed in between asks the same page
+again, and the ids that the API gave its events make the ledger take each one once.
 
 Troubles are logged when they begin and when they end, not with every attempt; never with a secret.
 """
@@ -78,6 +79,7 @@ class _Stream:
         self.name, self.plan, self.state = name, plan, state
         self.kept = b""
         self.due_us = 0
+        self.turn = 0
         self.failures = 0
         self.renewed = False
         self.trouble = ""
@@ -110,23 +112,28 @@ class Puller:
             for plan in [Plan(api, values, name, base)]
         ]
         self._recent = _Recent()
+        self._turns = 0
         self._spare = 0.0
 
     async def step(self, client: Client) -> float:
         """Ask what is due; for how many seconds nothing is."""
         now = wall_us()
-        stream = min(self._streams, key=lambda one: one.due_us)
-        if stream.due_us > now:
-            return (stream.due_us - now) / MICROS
+        due = [one for one in self._streams if one.due_us <= now]
+        if not due:
+            return (min(one.due_us for one in self._streams) - now) / MICROS
+        stream = min(due, key=lambda one: one.turn)
         if (wait := self._spare - monotonic()) > 0:
             return wait
         state = stream.state or stream.plan.begin(now)
         following = stream.plan.next(state, now)
         if following.lost:
             self._lost(stream, following.lost)
+            stream.state = following.state  # told once, also when no answer comes
         if following.ask is None:
             stream.state, stream.due_us = following.state, following.due_us
             return 0.0
+        self._turns += 1
+        stream.turn = self._turns
         try:
             answer = await self._answer(client, following.ask)
         except Unanswered as error:
@@ -173,11 +180,8 @@ class Puller:
         if step.retry or (step.trouble and step.until_us):
             self._failed(stream, step.trouble, step.until_us)
             return
-        if stream.trouble:
-            _log.warning("source %s: %s is answered again", self._settings.id, stream.name)
-        stream.failures, stream.trouble, stream.renewed = 0, "", False
-        self._show()
-        stream.due_us = step.until_us
+        stream.failures, stream.renewed, stream.due_us = 0, False, step.until_us
+        self._wrong(stream, step.odd)
 
     def _parsed(self, items: list[Item], given: Given, stream: str) -> list[Parsed]:
         given = replace(given, data={**given.data, "stream": stream})
@@ -211,11 +215,15 @@ class Puller:
         if until_us:  # the allowance is the source's, not the stream's
             for other in self._streams:
                 other.due_us = max(other.due_us, until_us)
-        why = self._credentials.scrubbed(why)
+        self._wrong(stream, self._credentials.scrubbed(why))
+
+    def _wrong(self, stream: _Stream, why: str) -> None:
+        """What is wrong with a stream now, or nothing; said when that changes."""
         if why != stream.trouble:
-            _log.warning("source %s: %s: %s", self._settings.id, stream.name, why)
-            stream.trouble = why
-            self._show()
+            said = f": {why}" if why else " is answered again"
+            _log.warning("source %s: %s%s", self._settings.id, stream.name, said)
+        stream.trouble = why
+        self._show()
 
     def _show(self) -> None:
         """Say in `source show` what is wrong, and with which streams."""

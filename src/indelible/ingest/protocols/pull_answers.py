@@ -78,7 +78,7 @@ def used_up(answer: Answer, now_us: int) -> int:
         return 0
     for name in _RESET:
         value = answer.headers.get(name, "")
-        if value.isdigit():
+        if value.isascii() and value.isdigit():
             number = int(value[:12])
             since_1970 = number > 1_000_000_000  # else it is a number of seconds from now
             wait = number * MICROS - now_us if since_1970 else number * MICROS

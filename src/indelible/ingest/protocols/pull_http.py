@@ -6,6 +6,7 @@ followed on the same host only: credentials go nowhere else.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from types import TracebackType
@@ -18,6 +19,7 @@ from indelible.base.limits import (
     PULL_CONNECT_SECONDS,
     PULL_REDIRECTS,
     PULL_SECONDS,
+    PULL_WHOLE_SECONDS,
 )
 from indelible.ingest.protocols.pull_answers import Answer
 from indelible.ingest.protocols.pull_description import origin_of
@@ -50,7 +52,16 @@ class Client:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer:
-        """One exchange; raises `Unanswered`."""
+        """One exchange; raises `Unanswered`, also when the answer has no end."""
+        try:
+            async with asyncio.timeout(PULL_WHOLE_SECONDS):
+                return await self._followed(method, url, headers, body)
+        except TimeoutError as error:
+            raise Unanswered(f"no whole answer within {PULL_WHOLE_SECONDS:g} s") from error
+
+    async def _followed(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
         for _ in range(PULL_REDIRECTS):
             answer = await self._once(method, url, headers, body)
             where = answer.headers.get("location", "")

@@ -8,8 +8,11 @@ events make that harmless.
 Time goes by windows. Each begins where the one before ended, less an overlap (events may appear
 late), and is read page by page; a link or token of the next page is part of the state. Windows end
 at the API's own time (its `Date` header) where our clock is ahead of it, else events could fall
-between two windows. What the API does not keep any more cannot be asked for: that is a gap, told
-once (`Step.lost`).
+between two windows. How far was read never goes back, whatever a clock says.
+
+What the API does not keep any more cannot be asked for: that is a gap, told once (`Step.lost`). It
+is given up when the time is sure (`pull_clock`), or the API itself refuses it, and asked for until
+then.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -26,7 +28,8 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from indelible.base.clock import MICROS, parse_duration, to_us
-from indelible.base.limits import PULL_CONTENTS, REMEMBERED
+from indelible.base.limits import PULL_CLOCK_SECONDS, PULL_CONTENTS, PULL_PAGES, REMEMBERED
+from indelible.ingest.protocols.circles import Circle
 from indelible.ingest.protocols.pull_answers import (
     Answer,
     held_back,
@@ -36,6 +39,7 @@ from indelible.ingest.protocols.pull_answers import (
     said_of,
     used_up,
 )
+from indelible.ingest.protocols.pull_clock import ApiClock
 from indelible.ingest.protocols.pull_description import (
     Description,
     fill,
@@ -55,6 +59,11 @@ _ELSEWHERE: Final = (
     "the link to the next page leads to another host, or nowhere: give the source the url by which "
     "the API calls itself"
 )
+_CIRCLE: Final = "its pages go in a circle: one leads to itself, or to one before it"
+_ENDLESS: Final = f"one window has taken more than {PULL_PAGES:,} pages, and there are more"
+_BEHIND: Final = f"its clock is more than {PULL_CLOCK_SECONDS} s behind this machine's"
+_UNSURE: Final = "whether it keeps all that is asked for is not sure yet: asked again"
+_UNSTARTED: Final = "it says that collecting was not started, though it was"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR: Final = parse_duration("1h")
 
@@ -63,10 +72,12 @@ class State(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """How far a stream was read; times in microseconds since 1970 UTC.
 
     Everything before `since_us` was asked for. While a window is open (`until_us`), `from_us` is
-    where it begins, `page` is the link, token or number of its next page, and `contents` are the
-    URLs of contents that the page `listing` named and that are yet to be fetched. `deep` says that
-    it is a deep one, `deep_us` when the last deep one ended. `began_us` is when the source was
-    first asked.
+    where it begins, `held_us` how late it was at the API when its first page came, `unsure` says
+    that it may begin before what the API keeps, `page` is the link, token or number of its next
+    page (the `pages` before it were read), and `contents` are the URLs of contents that the page
+    `listing` named and that are yet to be fetched. `deep` says that it is a deep one, `deep_us`
+    when the last deep one ended. `began_us` is when the source was first asked. `starting`: the API
+    is to be told to begin to collect; `started`: it was told, and has listed nothing since.
     """
 
     began_us: int
@@ -80,6 +91,10 @@ class State(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     listing: str = ""
     contents: tuple[str, ...] = ()
     starting: bool = False
+    started: bool = False
+    pages: int = 0
+    held_us: int = 0
+    unsure: bool = False
 
 
 _encode = msgspec.json.Encoder().encode
@@ -117,7 +132,8 @@ class Step(NamedTuple):
 
     `until_us` is before when nothing may be asked. `trouble` says what is wrong, `retry` that the
     same is to be asked again after a growing while, `renew` that the credentials were not taken.
-    `lost` tells of events that cannot be had any more.
+    `odd` is what people should look at though asking goes on. `lost` tells of events that cannot be
+    had any more.
     """
 
     state: State
@@ -126,6 +142,7 @@ class Step(NamedTuple):
     trouble: str = ""
     retry: bool = False
     renew: bool = False
+    odd: str = ""
     lost: str = ""
 
 
@@ -145,7 +162,8 @@ class Plan:
         first = parse_duration(values.get("since") or window.first)
         self._first = min(first, self._oldest or first)
         self._links = api.paging.by in ("link", "header", "url")
-        self._ahead = 0
+        self._clock = ApiClock()
+        self._circle = Circle()
         self._fetched: OrderedDict[str, None] = OrderedDict()
 
     def begin(self, now_us: int) -> State:
@@ -172,24 +190,37 @@ class Plan:
         due = min(state.due_us, now_us + self._beat)  # a clock that jumped makes nobody wait
         if due > now_us:
             return Next(state, None, due)
-        return self._opened(state, self._now(now_us))
+        return self._opened(state, now_us)
 
-    def _opened(self, state: State, now: int) -> Next:
+    def _opened(self, state: State, now_us: int) -> Next:
         """A new window."""
-        since, lost = min(state.since_us, now), ""
+        now, lost, unsure = self._clock.now(now_us), "", False
         oldest = now - self._oldest if self._oldest else 0
-        if since < oldest:
-            if since > state.began_us - self._first:  # else nothing was ever asked for
-                lost = f"events from {_shown(since)} to {_shown(oldest)} are not kept any more"
-            since = oldest
+        if state.since_us < oldest:
+            if self._clock.sure(now_us):
+                lost = self._gap(state, oldest)
+                state = replace(state, since_us=oldest)
+            else:
+                unsure, oldest = True, state.since_us if self._new(state) else 0
+        since = min(state.since_us, now)
         deep = bool(self._deep) and now - state.deep_us >= self._deep_every
         begin = max(since - (self._deep if deep else self._overlap), oldest, 0)
         until = min(since + self._longest, now) if self._longest else now
         state = replace(
-            state, since_us=since, from_us=begin, until_us=max(until, begin + MICROS), page="",
-            deep=deep,
+            state, from_us=begin, until_us=max(until, begin + MICROS), page="", pages=0,
+            held_us=0, unsure=unsure, deep=deep,
         )
         return Next(state, self._page(state), 0, lost)
+
+    def _gap(self, state: State, oldest: int) -> str:
+        """What is lost when it begins anew at the oldest that is kept."""
+        if state.since_us >= oldest or self._new(state):
+            return ""
+        return f"events from {_shown(state.since_us)} to {_shown(oldest)} are not kept any more"
+
+    def _new(self, state: State) -> bool:
+        """Whether nothing was ever asked for to its end."""
+        return state.since_us <= state.began_us - self._first
 
     def _page(self, state: State) -> Ask:
         paging = self._api.paging
@@ -221,15 +252,13 @@ class Plan:
         """Whether credentials may be sent to a URL."""
         return not url or (url.isascii() and origin_of(url) == origin_of(self._base))
 
-    def _now(self, now_us: int) -> int:
-        """Our time, or the API's where ours is ahead of it."""
-        return now_us - self._ahead
-
     # --- answers
 
     def took(self, state: State, ask: Ask, answer: Answer, now_us: int) -> Step:
         """What an answer to `ask`, which was made of `state`, means."""
-        self._clock(answer, now_us)
+        new = self._new(state)
+        self._clock.took(answer.headers, now_us, 0 if new else state.since_us)
+        now = self._clock.now(now_us)
         try:
             if 200 <= answer.status < 300:
                 step = self._good(state, ask, answer, now_us)
@@ -239,20 +268,19 @@ class Plan:
             step = Step(state, trouble=f"the answer is not as described: {error}", retry=True)
         if not step.until_us and (until := used_up(answer, now_us)):
             step = step._replace(until_us=until)
+        if step.state.pages > PULL_PAGES:
+            step = step._replace(odd=_ENDLESS)
+        elif self._clock.behind:
+            step = step._replace(odd=_BEHIND)
+        if new and state.began_us - now > PULL_CLOCK_SECONDS * MICROS:
+            step = step._replace(state=self.begin(now))  # it was begun by a clock that is ahead
         return step
-
-    def _clock(self, answer: Answer, now_us: int) -> None:
-        """How far our clock is ahead of the API's."""
-        try:
-            theirs = to_us(parsedate_to_datetime(answer.headers["date"]))
-        except (KeyError, ValueError, TypeError, OverflowError):
-            return
-        ahead = now_us - theirs
-        self._ahead = ahead if ahead > 2 * MICROS else 0  # it says whole seconds, and took a while
 
     def _good(self, state: State, ask: Ask, answer: Answer, now_us: int) -> Step:
         if ask.kind == "start":
-            return Step(replace(state, starting=False))
+            again, due = state.started, now_us + self._beat
+            state = replace(state, starting=False, started=True, due_us=due)
+            return Step(state, trouble=_UNSTARTED if again else "", retry=again)
         raws = raws_of(answer.body, self._api.items.path if ask.kind == "list" else "")
         if raws is None:
             if codes := self._codes(answer):
@@ -264,7 +292,10 @@ class Plan:
         if ask.kind == "content":
             self._remember(ask.url)
             state = replace(state, contents=state.contents[1:])
-            return Step(self._onward(state, now_us), items_of(raws, self._api.items))
+            return self._onward(state, now_us, items_of(raws, self._api.items))
+        state = replace(state, started=False)
+        if not state.page:
+            state = replace(state, held_us=min(state.until_us, self._clock.now(now_us)))
         following = self._following(state, answer, len(raws))
         if following and self._links:
             following = joined(ask.url, following)
@@ -276,16 +307,31 @@ class Plan:
             self._api.window.resume == "time"
         ):
             following = ""
+        if self._goes_round(state, raws, following):
+            # asked again, in case it was a mistake: what is behind that page is not passed over
+            if self._api.contents is None:
+                return Step(state, items_of(raws, self._api.items), trouble=_CIRCLE, retry=True)
+            step = self._listed(state, raws, state.page, now_us)
+            return step._replace(trouble=_CIRCLE, retry=True)
+        state = replace(state, pages=state.pages + 1)
         if self._api.contents is not None:
             return self._listed(state, raws, following, now_us)
         items = items_of(raws, self._api.items)
         if self._api.window.resume == "link":
             return self._resumed(state, items, following, now_us)
-        if self._api.window.order == "ascending" and items and items[-1].time is not UNSET:
-            last = min(to_us(items[-1].time), state.until_us)
-            state = replace(state, since_us=max(state.since_us, last))
-        state = replace(state, page=following)
-        return Step(self._onward(state, now_us), items)
+        time = items[-1].time if items else UNSET
+        if self._api.window.order == "ascending" and time is not UNSET and not state.unsure:
+            state = replace(state, since_us=max(state.since_us, min(to_us(time), _end(state))))
+        return self._onward(replace(state, page=following), now_us, items)
+
+    def _goes_round(self, state: State, raws: list[bytes], following: str) -> bool:
+        """Whether the page that came leads to one that was read. A link that is kept does, rightly,
+        as long as there is nothing new behind it."""
+        if not state.page or (self._api.window.resume == "link" and not raws):
+            self._circle.begin()
+            if not raws:
+                return False
+        return self._circle.closes(state.page, following, raws)
 
     def _listed(self, state: State, raws: list[bytes], following: str, now_us: int) -> Step:
         """Places of contents: fetched one by one before the next page."""
@@ -301,30 +347,43 @@ class Plan:
             raise NotAnswer(f"it lists more than {PULL_CONTENTS} contents on one page")
         contents = tuple(link for link in links if link not in self._fetched)
         state = replace(state, page=following, listing=state.page, contents=contents)
-        return Step(self._onward(state, now_us), trouble=lost, lost=lost)
+        step = self._onward(state, now_us)
+        return step._replace(trouble=step.trouble or lost, lost=step.lost or lost)
 
     def _resumed(
         self, state: State, items: list[Item], following: str, now_us: int
     ) -> Step:
         """A stream whose next page's link is kept for ever."""
-        now = self._now(now_us)
         state = replace(state, page=following or state.page, until_us=0, from_us=0)
-        if not items:
-            state = replace(state, since_us=max(state.since_us, now), due_us=now_us + self._beat)
-        elif not following:
-            state = replace(state, due_us=now_us + self._beat)
-        return Step(state, items)
+        if items:
+            due = state.due_us if following else now_us + self._beat
+            return Step(replace(state, due_us=due), items)
+        state = replace(state, due_us=now_us + self._beat, pages=0)
+        return self._passed(state, self._clock.now(now_us), now_us)
 
-    def _onward(self, state: State, now_us: int) -> State:
+    def _onward(self, state: State, now_us: int, items: Sequence[Item] = ()) -> Step:
         """The state as it is, or with its window closed when nothing is left of it."""
         if state.page or state.contents:
-            return state
-        caught_up = self._now(now_us) - state.until_us < self._beat
-        return replace(
-            state, since_us=max(state.since_us, state.until_us), until_us=0, from_us=0,
-            deep=False, deep_us=state.until_us if state.deep else state.deep_us,
+            return Step(state, items)
+        end = _end(state)
+        caught_up = self._clock.now(now_us) - end < self._beat
+        state = replace(
+            state, until_us=0, from_us=0, held_us=0, pages=0, deep=False,
+            deep_us=end if state.deep else state.deep_us,
             due_us=now_us + self._beat if caught_up else 0,
         )
+        return self._passed(state, end, now_us)._replace(items=items)
+
+    def _passed(self, state: State, end: int, now_us: int) -> Step:
+        """Everything before `end` was asked for; what of it was not there to be had is told."""
+        lost = ""
+        if state.unsure and self._oldest:
+            oldest = self._clock.now(now_us) - self._oldest
+            lost = self._gap(state, oldest)
+            if lost and not self._clock.sure(now_us):
+                return Step(state, trouble=_UNSURE, retry=True)
+        state = replace(state, since_us=max(state.since_us, end), unsure=False)
+        return Step(state, lost=lost)
 
     def _following(self, state: State, answer: Answer, count: int) -> str:
         """The link, token or number of the next page, or ''."""
@@ -368,25 +427,36 @@ class Plan:
         if answer.status == 401:
             return Step(state, trouble=said, retry=True, renew=True)
         if api.start is not None and codes & set(api.start.when) and ask.kind != "start":
-            return Step(replace(state, starting=True, until_us=0, page="", contents=()))
+            again = state.started  # else a start that starts nothing would be repeated at once
+            state = replace(state, starting=True, until_us=0, page="", contents=())
+            return Step(state, trouble=_UNSTARTED if again else "", retry=again)
         if ask.kind == "content" and api.contents is not None and (
             codes & set(api.contents.gone) or answer.status in (404, 410)
         ):
             self._remember(ask.url)
-            state = self._onward(replace(state, contents=state.contents[1:]), now_us)
-            return Step(state, trouble=said, lost="a listed content is not kept any more")
+            step = self._onward(replace(state, contents=state.contents[1:]), now_us)
+            gone = "a listed content is not kept any more"
+            return step._replace(trouble=said, lost=step.lost or gone)
         if codes & set(api.errors.too_old) and self._oldest:
-            oldest = max(self._now(now_us) - self._oldest, state.from_us + _HOUR)
+            oldest = max(self._clock.now(now_us) - self._oldest, state.from_us + _HOUR)
             since = max(state.since_us, oldest + self._overlap)
             return Step(
                 replace(state, since_us=since, until_us=0, from_us=0, page="", deep=False),
                 trouble=said, lost=f"events before {_shown(oldest)} are not kept any more",
             )
-        if state.page and ask.kind == "list" and answer.status in (400, 404, 410, 422):
+        refused = ask.kind == "list" and answer.status in (400, 404, 410, 422)
+        if refused and state.unsure and not state.page:
+            state = replace(state, until_us=0, from_us=0)  # given up as soon as the time is sure
+        if refused and state.page:
             state = replace(state, page="", until_us=0, from_us=0, deep=False)
             return Step(state, trouble=f"the next page was refused ({said}); asked anew",
                         retry=True)
         return Step(state, trouble=said, retry=True)
+
+
+def _end(state: State) -> int:
+    """Where an open window ends: not later than it was at the API when its first page came."""
+    return min(state.until_us, state.held_us or state.until_us)
 
 
 def _shown(us: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import msgspec
 
 from indelible.base.clock import to_us
 from indelible.base.limits import S3_POLL_SECONDS, S3_VISIBLE_SECONDS
+from indelible.ingest.protocols.pull_clock import date_of
 from indelible.ingest.protocols.s3_boto import Account, Client, Stream, code_of, taken, trouble
 from indelible.ingest.protocols.s3_options import Options
 from indelible.ingest.protocols.s3_store import (
@@ -57,7 +59,8 @@ class BotoBucket:
             )
             for one in found.Contents
         ]
-        return Page(objects, found.NextContinuationToken if found.IsTruncated else "")
+        token = found.NextContinuationToken if found.IsTruncated else ""
+        return Page(objects, token, date_of(found.ResponseMetadata.HTTPHeaders) or 0)
 
     def open(self, key: str, version: str = "") -> Opened:
         """See `Bucket.open`."""
@@ -74,7 +77,8 @@ class BotoBucket:
         found = taken(answer, _Got)
         body = cast(Stream, answer["Body"])
         what = Object(key, found.ETag.strip('"'), to_us(found.LastModified), version)
-        return Opened(what, found.Metadata, _Body(body, self._account.failures), body.close)
+        read = _Body(body, self._account.failures)
+        return Opened(what, found.Metadata, read, lambda: _let_go(body))
 
     def _client(self) -> Client:
         try:
@@ -124,6 +128,22 @@ class BotoQueue:
             raise trouble(f"queue {self._url} does not take {what}", error) from error
 
 
+def _let_go(body: Stream) -> None:
+    """Close a body, also while a thread waits in it for bytes that may never come.
+
+    `close` alone would wait for that thread. A urllib3 that cannot end a read (before 2.3) is left
+    to close the connection when the thread is done with it.
+    """
+    end: Callable[[], None] | None = getattr(
+        getattr(body, "_raw_stream", None), "shutdown", None
+    )
+    if end is None:
+        return
+    with suppress(ValueError, RuntimeError, OSError):  # nobody reads any more
+        end()
+    body.close()
+
+
 class _Body:
     """The bytes of an object; a connection that breaks is the store's trouble."""
 
@@ -144,9 +164,14 @@ class _Listed(msgspec.Struct):
     StorageClass: str = ""
 
 
+class _Answered(msgspec.Struct):
+    HTTPHeaders: dict[str, str] = {}
+
+
 class _Listing(msgspec.Struct):
     Contents: list[_Listed] = []
     IsTruncated: bool = False
+    ResponseMetadata: _Answered = msgspec.field(default_factory=_Answered)
     NextContinuationToken: str = ""
 
 

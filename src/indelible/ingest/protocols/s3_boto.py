@@ -22,6 +22,7 @@ from indelible.base.errors import BadRequest, Unreachable
 from indelible.base.limits import (
     S3_AT_ONCE,
     S3_CONNECT_SECONDS,
+    S3_KEY_PAGES,
     S3_READ_SECONDS,
     S3_ROLE_EARLY_SECONDS,
     S3_ROLE_SECONDS,
@@ -104,7 +105,7 @@ class Account:
             client = cast(Client, self.client("cloudtrail", region))
             found: KeyRows = []
             token: dict[str, str] = {}
-            while True:
+            for _ in range(S3_KEY_PAGES):
                 answer = taken(
                     client.list_public_keys(
                         StartTime=_moment(begin_us), EndTime=_moment(end_us), **token
@@ -115,6 +116,7 @@ class Account:
                 if not answer.NextToken or answer.NextToken == token.get("NextToken"):
                     return found
                 token = {"NextToken": answer.NextToken}
+            raise Unreachable(f"CloudTrail's public keys have more than {S3_KEY_PAGES} pages")
         except self.failures as error:
             raise Unreachable(f"CloudTrail's public keys cannot be asked for: {error}") from error
 

@@ -9,7 +9,10 @@ a day: the first finds what was there before, later ones what appeared in folder
 An object is missed only if it appears in such a folder and is gone again before the next sweep, or
 if the store gives it a time of writing more than a day before it shows it.
 
-The position of the sweep is kept with every page, that of a look when all of it is durable.
+The position of the sweep is kept with every page, that of a look when all of it is durable. When a
+listing began is told by the store's own time where our clock is ahead of it: else what was written
+in between would be taken for old by all listings to come. A time that lies in the future all the
+same is worth nothing, and everything is asked for again.
 """
 
 from __future__ import annotations
@@ -21,17 +24,21 @@ from typing import NamedTuple
 
 import msgspec
 
-from indelible.base.clock import MICROS, monotonic, wall_us
+from indelible.base.clock import MICROS, monotonic
 from indelible.base.errors import Unreachable
 from indelible.base.limits import (
     S3_AGAIN,
     S3_AGAIN_MOST_SECONDS,
     S3_AGAIN_SECONDS,
     S3_AT_ONCE,
+    S3_CLOCK_SECONDS,
+    S3_EMPTY_PAGES,
     S3_LATE_SECONDS,
+    S3_PAGES,
     S3_REMEMBER_SECONDS,
     S3_SWEEP_SECONDS,
 )
+from indelible.ingest.protocols.circles import Circle
 from indelible.ingest.protocols.digests_work import Digests
 from indelible.ingest.protocols.s3_keys import digest_key, passed_over
 from indelible.ingest.protocols.s3_records import not_read
@@ -72,6 +79,34 @@ class Again(msgspec.Struct, kw_only=True):
     due_us: int = 0
 
 
+class _Walk:
+    """The pages of one listing: each must lead on, and they should have an end.
+
+    `began_us` is the store's own time when the first came, 0 where it tells none.
+    """
+
+    def __init__(self) -> None:
+        self.began_us = 0
+        self._circle = Circle()
+        self._empty = 0
+        self._pages = 0
+
+    def came(self, asked: str, page: Page) -> str:
+        """The page that was `asked` came; what is odd, though it is read on.
+
+        Raises `Unreachable` when such a listing has no end.
+        """
+        shown = [f"{one.key}\n{one.etag}".encode("utf-8", "surrogatepass") for one in page.objects]
+        if self._circle.closes(asked, page.token, shown):
+            raise Unreachable("the store lists the same page again and again")
+        self._empty = 0 if page.objects else self._empty + 1
+        if page.token and self._empty > S3_EMPTY_PAGES:
+            raise Unreachable("the store lists nothing, and says each time that there is more")
+        self._pages += 1
+        many = page.token and self._pages > S3_PAGES
+        return f"one listing has taken more than {S3_PAGES:,} pages" if many else ""
+
+
 class _Failure(NamedTuple):
     """What could not be read, the store's word for why, and more."""
 
@@ -95,6 +130,7 @@ class Listing:
         kept = positions.get(_MARK)
         self._mark = _mark(kept) if kept else Mark()
         self._token = ""
+        self._walk = _Walk()
         self._sweeping = False
         work.memory.forgot_us = self._mark.forgot_us
         self._again = {
@@ -106,26 +142,29 @@ class Listing:
         """Look and sweep until cancelled; raises `Unreachable` when the store does not answer."""
         while True:
             began = monotonic()
-            await self.retry()
             if self._looks:
                 await self.look()
             while await self.sweep() and monotonic() - began < self._options.every:
                 pass
+            await self.retry()  # at last: what fails again and again keeps nothing new waiting
             await self._work.settle(at_once=True)
             await asyncio.sleep(max(0.0, began + self._options.every - monotonic()))
 
     async def look(self) -> None:
         """Find what is new."""
-        began = wall_us()
+        began = self._work.now_us()
+        self._mend(began)
         last = self._mark.looked_us or began
         floor = max(last - _LATE_US, self._work.memory.forgot_us, self._options.since_us or 0)
         day = datetime.fromtimestamp(last // MICROS, UTC).date()
         oldest = day - timedelta(days=self._options.days)
         digests: list[Object] = []
         self._sweeping = False
-        async for page in self._pages(lambda key: passed_over(key, oldest)):
+        walk = _Walk()
+        async for page in self._pages(walk, lambda key: passed_over(key, oldest)):
             await self._take([one for one in page if one.modified_us >= floor], digests)
         await self._take_digests(digests)
+        began = min(began, walk.began_us or began)
         self._mark.looked_us = began
         self._work.memory.prune(began - S3_REMEMBER_SECONDS * MICROS)
         self._keep()
@@ -133,13 +172,16 @@ class Listing:
 
     async def sweep(self) -> bool:
         """One page of a listing of everything; False when none is due."""
-        mark, now = self._mark, wall_us()
+        mark, now = self._mark, self._work.now_us()
+        self._mend(now)
         if not mark.began_us:
             if now - mark.ended_us < S3_SWEEP_SECONDS * MICROS:
                 return False
             mark.floor_us = max(mark.swept_us - _LATE_US, self._options.since_us or 0)
             mark.began_us, mark.after, self._token = now, "", ""
-        page = await self._page(mark.after, self._token)
+            self._walk = _Walk()
+        page = await self._page(mark.after, self._token, self._walk)
+        mark.began_us = min(mark.began_us, self._walk.began_us or mark.began_us)
         digests: list[Object] = []
         self._sweeping = True
         await self._take([one for one in page.objects if one.modified_us >= mark.floor_us], digests)
@@ -158,20 +200,30 @@ class Listing:
 
     async def retry(self) -> None:
         """Try what could not be read, where its time has come."""
-        now = wall_us()
+        now = self._work.now_us()
+        most = now + S3_AGAIN_MOST_SECONDS * MICROS
         due = [
             Object(key, one.etag, one.modified_us)
-            for key, one in self._again.items() if one.due_us <= now
+            for key, one in self._again.items() if not now < one.due_us <= most
         ]
         await self._try(due)
 
+    def _mend(self, now: int) -> None:
+        """Take nothing from a mark that a clock has set which was ahead."""
+        mark = self._mark
+        latest = max(mark.looked_us, mark.ended_us, mark.swept_us, mark.began_us)
+        if latest > now + S3_CLOCK_SECONDS * MICROS:
+            self._mark, self._token = Mark(forgot_us=mark.forgot_us), ""
+
     # --- listing
 
-    async def _pages(self, over: Callable[[str], str]) -> AsyncIterator[Sequence[Object]]:
+    async def _pages(
+        self, walk: _Walk, over: Callable[[str], str]
+    ) -> AsyncIterator[Sequence[Object]]:
         """Everything under the prefix, but for what `over` passes over, in any store's order."""
         after = token = ""
         while True:
-            page = await self._page(after, token)
+            page = await self._page(after, token, walk)
             yield [one for one in page.objects if not over(one.key)]
             if not page.token:
                 return
@@ -179,10 +231,11 @@ class Listing:
             after = over(last)
             token = "" if after else page.token
 
-    async def _page(self, after: str, token: str) -> Page:
+    async def _page(self, after: str, token: str, walk: _Walk) -> Page:
         page = await self._work.run(self._work.bucket.page, self._options.prefix, after, token)
-        if page.token == token != "":
-            raise Unreachable("the store lists the same page again and again")
+        self._work.trouble = walk.came(token or f"after {after}", page)
+        self._work.told(page.now_us)
+        walk.began_us = walk.began_us or page.now_us
         return page
 
     # --- taking
@@ -255,7 +308,7 @@ class Listing:
             seconds = min(S3_AGAIN_SECONDS * 2 ** min(tries - 1, 16), S3_AGAIN_MOST_SECONDS)
             again = Again(
                 etag=what.etag, modified_us=what.modified_us, tries=tries,
-                due_us=wall_us() + seconds * MICROS,
+                due_us=self._work.now_us() + seconds * MICROS,
             )
             self._again[what.key] = again
             self._work.changed[f"{_AGAIN}{what.key}"] = _encode(again)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from typing import Final
 
-from indelible.base.clock import MICROS, monotonic, wall_us
+from indelible.base.clock import MICROS, monotonic
 from indelible.base.errors import Unreachable
 from indelible.base.limits import (
     S3_AGAIN_MOST_SECONDS,
@@ -62,7 +62,7 @@ class Notified:
         now = monotonic()
         if now - self._looked > S3_AGAIN_SECONDS:
             self._looked = now
-            self._work.memory.prune(wall_us() - S3_REMEMBER_SECONDS * MICROS)
+            self._work.memory.prune(self._work.now_us() - S3_REMEMBER_SECONDS * MICROS)
             if idle:
                 await self._digests.look()
         await self._work.settle(at_once=idle)

@@ -40,11 +40,14 @@ class Object(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """Some objects in the store's order; `token` gives the next page, empty at the end.
 
+    `now_us` is how late it was at the store, 0 where it does not say.
+
     S3 lists keys in the order of their bytes, stores like it perhaps in another one.
     """
 
     objects: list[Object]
     token: str = ""
+    now_us: int = 0
 
 
 class Readable(Protocol):

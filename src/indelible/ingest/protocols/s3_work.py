@@ -21,6 +21,8 @@ from indelible.base.limits import (
     DIGEST_SHOWN,
     DIGEST_UNNAMED_SECONDS,
     S3_AT_ONCE,
+    S3_CALL_SECONDS,
+    S3_CLOCK_SECONDS,
     S3_KEEP_SECONDS,
     S3_OLD_SECONDS,
     S3_TRIES,
@@ -92,19 +94,41 @@ class Work:
         self.troubles = Troubles()
         self.changed: dict[str, bytes] = {}
         """Positions that others of this source ask to be kept, beside the memory's."""
+        self.trouble = ""
+        """What people should look at, though reading goes on."""
         self._parser = parser_named(configured.settings.parser)
         self._pool = ThreadPoolExecutor(2 * S3_AT_ONCE, thread_name_prefix="s3")
         self._turn = asyncio.Semaphore(S3_AT_ONCE)
         self._kept = 0.0
         self._objects = 0
+        self._ahead = 0
 
     def close(self) -> None:
         """Let the threads end by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def now_us(self) -> int:
+        """Our time, or the store's where ours is ahead of it."""
+        return wall_us() - self._ahead
+
+    def told(self, theirs_us: int) -> None:
+        """The store says how late it is; 0 when it does not."""
+        ahead = wall_us() - theirs_us if theirs_us else 0
+        self._ahead = ahead if ahead > S3_CLOCK_SECONDS * MICROS else 0
+
     async def run(self, call: Callable[..., _T], *given: object) -> _T:
-        """A blocking call, in a thread of this source."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *given)
+        """A blocking call, in a thread of this source.
+
+        Raises `Unreachable` when it has no end: the wait for a byte is bounded, and a server may
+        send one a while for ever. The thread itself ends with its connection, at the next byte.
+        """
+        try:
+            async with asyncio.timeout(S3_CALL_SECONDS):
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._pool, call, *given)
+        except TimeoutError as error:
+            why = f"the store has not answered to the end within {S3_CALL_SECONDS:g} s"
+            raise Unreachable(why) from error
 
     async def open(self, what: Object) -> Opened:
         """Begin to read an object; tried again where the store does not answer.
@@ -132,7 +156,8 @@ class Work:
             return
         self._kept = now
         read = f"{self._objects:,} read since the source was started"
-        self.hub.figures(self.settings, {"objects": read})
+        wrong = {"trouble": self.trouble} if self.trouble else {}
+        self.hub.figures(self.settings, {"objects": read, **wrong})
         changed, self.changed = {**self.memory.take(), **self.changed}, {}
         if changed:
             await self.hub.keep(self.settings, changed)
@@ -151,7 +176,7 @@ class Work:
         opened = await self.run(self.bucket.open, what.key, what.version)
         found = opened.object
         name = address(self.options.bucket, found.key)
-        old = wall_us() - found.modified_us > S3_OLD_SECONDS * MICROS
+        old = self.now_us() - found.modified_us > S3_OLD_SECONDS * MICROS
         given = self.hub.given(self.settings)
         given = replace(given, data={**given.data, "file": name})
         reading = Reading(opened, self.options.bucket, self._parser, given, name)
@@ -180,7 +205,7 @@ class Work:
 
     def _taken(self, found: Object, sha256: bytes) -> Read:
         """What is remembered: whether digests must name it is asked only of what came in time."""
-        fresh = wall_us() - found.modified_us < DIGEST_UNNAMED_SECONDS * MICROS
+        fresh = self.now_us() - found.modified_us < DIGEST_UNNAMED_SECONDS * MICROS
         log = fresh and found.modified_us >= self.memory.forgot_us
         return Read(
             found.key, found.etag, found.modified_us, sha256,
