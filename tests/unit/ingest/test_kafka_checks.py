@@ -7,7 +7,8 @@ import re
 import pytest
 
 from indelible.base.errors import BadRequest, Unreachable
-from indelible.ingest.protocols import kafka, kafka_check, kafka_log, kafka_settings
+from indelible.ingest import extras
+from indelible.ingest.protocols import kafka, kafka_check, kafka_log
 from indelible.ingest.protocols.findings import ERROR, FINE
 from indelible.ingest.protocols.kafka_positions import Place
 from indelible.ingest.protocols.kafka_settings import options_of
@@ -97,7 +98,7 @@ async def test_a_library_that_is_absent_is_named_with_the_remedy(
     def absent(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(kafka_settings.importlib, "import_module", absent)
+    monkeypatch.setattr(extras, "import_module", absent)
     with pytest.raises(BadRequest) as caught:
         await kafka.consume(hub_of(cluster), hub_of(cluster).configured[0])
     assert "pip install confluent-kafka" in (caught.value.remedy or "")

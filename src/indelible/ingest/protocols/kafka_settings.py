@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Mapping
 from types import ModuleType
@@ -19,6 +18,7 @@ from indelible.base.limits import (
     KAFKA_QUEUED,
     KAFKA_TOPICS,
 )
+from indelible.ingest.extras import libraries
 
 OPTIONS: Final = (
     "brokers", "topics", "start", "group", "tls", "ca", "certificate", "key", "sasl", "user",
@@ -120,14 +120,11 @@ def _secure(said: Mapping[str, str]) -> None:
 
 def driver() -> ModuleType:
     """confluent-kafka; raises `BadRequest` with the remedy where it is not installed."""
-    try:
-        importlib.import_module("confluent_kafka.admin")
-        return importlib.import_module("confluent_kafka")
-    except ImportError as error:
-        raise BadRequest(
-            "records of Kafka are read by the extra `kafka`", field="protocol",
-            remedy="Install it beside the server: pip install confluent-kafka",
-        ) from error
+    kafka, _ = libraries(
+        "records of Kafka are", "kafka", "confluent-kafka", "confluent_kafka",
+        "confluent_kafka.admin",
+    )
+    return kafka
 
 
 def connection(options: Options, secret: bytes) -> dict[str, str | int]:
