@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import zstandard
+
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given
+from indelible.ingest.protocols import follow
 from indelible.ingest.protocols.follow import Batch, Follower
 from indelible.ingest.protocols.follow_meeting import Pace
 from indelible.ingest.protocols.hub import Configured
@@ -15,6 +21,20 @@ from indelible.ingest.sources import SourceSettings
 
 GIVEN = Given(now_us=1_780_272_000_000_000, host="web-1")
 PACE = Pace()
+LONG = [f"2026-03-01T10:00:00Z user{number} did something" for number in range(60)]
+"""Lines that make two files alike for longer than a coincidence."""
+
+
+def nothing_left_open() -> Iterator[None]:
+    """A fixture: what the followers of a test hold open is closed after it."""
+    yield
+    for owner in list(follow._HANDLES._open):
+        follow._HANDLES.close(owner)
+
+
+def app_log(tmp_path: Path) -> Path:
+    """A fixture: a log that is not there yet."""
+    return tmp_path / "app.log"
 
 
 class Followed:
@@ -112,3 +132,31 @@ def append(path: Path, *lines: str) -> None:
     """Write lines to the end of a file, as a logger does that opens it each time."""
     with path.open("ab") as file:
         file.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def rotated(path: Path, number: int = 1) -> Path:
+    """What a log is called after so many rotations."""
+    return path.with_name(f"{path.name}.{number}")
+
+
+def pack(path: Path, suffix: str = ".gz") -> Path:
+    """Compress a file as `logrotate` does: same modification time, the original removed."""
+    packed = path.with_name(path.name + suffix)
+    data = path.read_bytes()
+    compressed = gzip.compress(data) if suffix == ".gz" else zstandard.compress(data)
+    status = path.stat()
+    packed.write_bytes(compressed)
+    os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
+    path.unlink()
+    return packed
+
+
+def open_files() -> list[str]:
+    """What this process holds open, by the names the kernel gives."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+        except OSError:
+            continue
+    return found

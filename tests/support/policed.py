@@ -27,6 +27,11 @@ from indelible.server.rooms import Author, SourceView
 
 ME = Author(type="user", id="me", name="Me")
 GIVEN = Given(now_us=1_780_000_000_000_000)
+DROP = '[[rule]]\nname = "health"\nwhen = "target:/healthz"\nthen = "drop"\n'
+SUMMARISE = '[[rule]]\nwhen = "action:doc.read"\nthen = "summarise"\n'
+STRIP = '[[rule]]\nwhen = "source:*"\nthen = "strip"\n'
+HEALTH = {"target": {"type": "path", "id": "/healthz"}}
+WRITE = {"action": "doc.update", "data": {"request": {"pin": 1234}, "note": "x"}}
 
 
 def native(*events: dict[str, Any]) -> list[Parsed]:
@@ -130,3 +135,21 @@ class Policed:
 
     def _reindex(self) -> None:
         reindex_folder(self.data, lambda done, total: None)
+
+
+def new_house(tmp_path: Path) -> Policed:
+    """A fixture: a new ledger."""
+    return Policed(tmp_path)
+
+
+def balanced(life: Life, source: str = "app") -> int:
+    """The sum of a source holds; what it received."""
+    view = life.view(source)
+    parts = (view.stored, view.duplicates, view.summarised, view.dropped_by_rule, view.refused,
+             view.dropped)
+    assert view.received == sum(parts)
+    return view.received
+
+
+async def nothing(_life: Life) -> None:
+    """A life in which nothing is done."""

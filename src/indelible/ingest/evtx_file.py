@@ -8,10 +8,10 @@ record has an id of its own, so that overlapping exports of a log add nothing tw
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import BinaryIO, Final, NamedTuple
 
 from indelible.base.errors import BadRequest
+from indelible.ingest.extras import libraries
 
 SIGNATURE: Final = b"ElfFile\x00"
 """How such a file begins, by the format's description in the documentation of libevtx."""
@@ -33,14 +33,8 @@ def event_texts(file: BinaryIO, name: str) -> Iterator[str | Damaged]:
 
     Raises `BadRequest`, naming `name`, when the library is absent or the file is no event log.
     """
-    try:
-        library = import_module("evtx")
-    except ImportError as error:
-        raise BadRequest(
-            f"{name} is a binary event log, which the library evtx (extra `evtx`) reads",
-            field="file",
-            remedy="Install it: pip install evtx",
-        ) from error
+    what = f"{name} is a binary event log, and such files are"
+    [library] = libraries(what, "evtx", "evtx", "evtx", field="file")
     try:
         records = library.PyEvtxParser(file, number_of_threads=1, indent=False).records()
     except (OSError, RuntimeError, ValueError) as error:

@@ -1,240 +1,202 @@
-"""Losses of a partition, each of them an event of its own: in the same place, and told again."""
+"""What is gone from a topic before it was read is told: by retention, in a new topic or cluster."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
-
-import msgspec
 import pytest
 
-from indelible.base.errors import BadRequest
+from indelible.base.limits import KAFKA_BATCHES
 from indelible.ingest.protocols import kafka, kafka_log, kafka_settings
-from indelible.ingest.protocols.hub import Configured
-from indelible.ingest.protocols.kafka_positions import (
-    Ends,
-    Hole,
-    Judged,
-    Kept,
-    Place,
-    hole_event,
-    kept_of,
-    stepped,
+from indelible.ingest.protocols.kafka_positions import Place
+from support.kafka import Cluster, needs_kafka, story
+from support.kafka_source import (
+    audit_cluster,
+    begun_of,
+    hub_of,
+    losses,
+    message,
+    offset,
+    often,
+    reading,
+    until,
 )
-from indelible.ingest.protocols.kafka_records import Stem
-from indelible.ingest.protocols.kafka_settings import options_of
-from indelible.ingest.sources import SourceSettings
-from support.hub import MemoryHub
-from support.kafka import Cluster, needs_kafka, send, story
 
-STEM = Stem("cluster", "audit", "topicid")
-PLACE = Place("audit", 0)
-DAMAGED = "_BAD_COMPRESSION: it cannot be unpacked"
-SKIP = {"skip": "audit/0/5-11", "skip_reason": "a batch larger than what is unpacked"}
+pytestmark = needs_kafka
+_often = pytest.fixture(autouse=True)(often)
+cluster = pytest.fixture(audit_cluster)
 
 
-@pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka, "KAFKA_LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(kafka, "KAFKA_WRONG_SECONDS", 0.1)
-    monkeypatch.setattr(kafka, "KAFKA_KEEP_SECONDS", 0.0)
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as found:
-        found.make("audit")
-        yield found
-
-
-def hub_of(cluster: Cluster, **options: str) -> MemoryHub:
-    options = {"brokers": cluster.brokers, "topics": "audit", **options}
-    return MemoryHub(SourceSettings(id="k", protocol="kafka", options=options))
-
-
-@contextlib.asynccontextmanager
-async def reading(hub: MemoryHub) -> AsyncIterator[asyncio.Task[None]]:
-    """The source at work, begun with what the hub has kept of it."""
-    positions = dict(hub.positions.get(("k", ""), {}))
-    configured = Configured(settings=hub.configured[0].settings, positions=positions)
-    task = asyncio.create_task(kafka.consume(hub, configured))
-    try:
-        yield task
-    finally:
-        if task.cancel():  # else it has ended, and `until` has told how
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-
-async def until(what: Callable[[], Any], task: asyncio.Task[None]) -> None:
-    """Wait for something to hold; an end of the work is told at once."""
-    async with asyncio.timeout(10):
-        while not what():
-            if task.done():
-                await task
-            await asyncio.sleep(0.02)
-
-
-def message(number: int) -> bytes:
-    return b'{"time": "2026-01-01T00:00:00Z", "user": "u%d", "action": "login"}' % number
-
-
-def kept(hub: MemoryHub) -> Kept:
-    found = hub.positions.get(("k", ""), {}).get("kafka/audit/0")
-    return Kept("", "", "", -1, -1) if found is None else msgspec.msgpack.decode(found, type=Kept)
-
-
-def losses(hub: MemoryHub) -> list[dict[str, Any]]:
-    return [one for one in hub.contents if one["action"] == "kafka.partition.lose"]
-
-
-def test_losses_from_one_offset_on_are_told_apart() -> None:
-    gone = [
-        hole_event(Hole("log_shorter", "why", 100, 109), STEM, PLACE, 5),
-        hole_event(Hole("log_shorter", "why", 100, 179), STEM, PLACE, 5),
-        hole_event(Hole("log_shorter", "why", 100, 109), STEM, PLACE, 5, 1),
-        hole_event(Hole("expired", "why", 100, 109), STEM, PLACE, 5),
-    ]
-    assert len({one.id for one in gone}) == len({one.idempotent for one in gone}) == 4
-
-
-def test_a_loss_that_is_told_again_later_is_the_same() -> None:
-    first, again = [
-        hole_event(Hole("expired", "why", 100, 109), STEM, PLACE, now, 3) for now in (5, 6)]
-    assert (first.id, first.idempotent) == (again.id, again.idempotent)
-
-
-def test_a_position_that_was_kept_before_losses_were_counted_is_read() -> None:
-    old = msgspec.msgpack.encode(["c", "T", "T", 100, 110])
-    settings = SourceSettings(id="k", protocol="kafka")
-    found = kept_of(Configured(settings=settings, positions={"kafka/audit/0": old}))
-    assert found == {PLACE: Kept("c", "T", "T", 100, 110, 0)}
-
-
-@needs_kafka
+@pytest.mark.parametrize("while_away", [True, False])
 @story
-async def test_a_log_that_is_shortened_twice_at_one_place_lost_twice(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+async def test_what_retention_deleted_before_it_was_read_is_a_loss(
+    cluster: Cluster, while_away: bool
 ) -> None:
     hub = hub_of(cluster)
-    take, lacking = kafka_log.Log.take, 0
+    cluster.send("audit", [message(n) for n in range(10)])
+    async with reading(hub) as task:
+        await until(lambda: offset(hub) == 10, task)
+        if not while_away:
+            hub.open.clear()
+            begun = begun_of(hub)
+            cluster.send("audit", [b"x" * 1000] * 100)
+            await until(lambda: bool(begun), task)
+    if while_away:
+        cluster.send("audit", [message(n) for n in range(10, 30)])
+    cluster.forget("audit", 0, 25)
+    hub.open.set()
+    seen = len(hub.contents)
+    async with reading(hub) as task:
+        await until(lambda: losses(hub), task)
+        end = 30 if while_away else 110
+        await until(lambda: offset(hub) == end, task)
+    [lost] = losses(hub)
+    assert lost["reason"]["code"] == "expired"
+    assert lost["outcome"] == "failure"
+    assert lost["data"] == {"first_offset": 10, "last_offset": 24}
+    assert lost["targets"][0]["id"] == "audit/0"
+    assert [(first, last) for _, first, last in hub.gaps] == [(10, 24)]
+    assert len(hub.contents) - seen == end - 25 + 1
+
+
+@story
+async def test_an_offset_that_ran_out_while_reading_is_a_loss(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fetch itself is told that its offset is out of range."""
+    monkeypatch.setattr(kafka, "KAFKA_BATCH_BYTES", 100_000)
+    monkeypatch.setattr(kafka_log, "KAFKA_TAKEN", 2)
+    monkeypatch.setattr(kafka_settings, "KAFKA_QUEUE_BYTES", 1 << 16)
+    hub = hub_of(cluster)
+    hub.open.clear()
+    begun = begun_of(hub)
+    cluster.send("audit", [b"x" * 50_000] * 80)  # several times what is fetched ahead
+    async with reading(hub) as task:
+        await until(lambda: len(begun) == KAFKA_BATCHES, task)
+        cluster.forget("audit", 0, 75)
+        hub.open.set()
+        await until(lambda: offset(hub) == 80, task)
+        [lost] = losses(hub)
+    first, last = lost["data"]["first_offset"], lost["data"]["last_offset"]
+    assert 0 < first < last == 74
+    assert len(hub.contents) == first + 5 + 1
+    assert hub.gaps[0][1:] == (first, last)
+
+
+@pytest.mark.parametrize("while_away", [True, False])
+@story
+async def test_a_topic_that_was_made_again_is_read_from_its_start(
+    cluster: Cluster, while_away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "KAFKA_LOOK_SECONDS", 4.0)  # the next look would find it too late
+    renewed: list[object] = []
+    renew = kafka_log.Log.renew
+    monkeypatch.setattr(
+        kafka_log.Log, "renew", lambda self: (renewed.append(self), renew(self)))
+    hub = hub_of(cluster)
+    cluster.send("audit", [message(n) for n in range(10)])
+
+    def again() -> None:
+        cluster.delete("audit")
+        cluster.make("audit", 1)
+        cluster.send("audit", [message(n) for n in range(15)])
+
+    async with reading(hub) as task:
+        await until(lambda: offset(hub) == 10, task)
+        if not while_away:
+            again()
+            await until(lambda: offset(hub) == 15, task)
+    if while_away:
+        again()
+        async with reading(hub) as task:
+            await until(lambda: offset(hub) == 15, task)
+    assert bool(renewed) != while_away, "against Kafka 4.1 the old client read nothing more"
+    lost = [one for one in losses(hub) if one["targets"][0]["id"] == "audit/0"]
+    assert [one["reason"]["code"] for one in lost] == ["topic_recreated"]
+    assert lost[0]["outcome"] == "unknown", "everything that was known had been read"
+    lives = [one["id"].split("/")[3] for one in hub.contents if "raw" in one]
+    newest = lives[-1]
+    assert (lives.count(newest), len(lives)) == (15, 25), "what was read on in the new one counts"
+    assert hub.gaps == []
+
+
+@story
+async def test_what_a_deleted_topic_was_known_to_hold_is_a_loss(cluster: Cluster) -> None:
+    hub = hub_of(cluster)
+    cluster.send("audit", [message(n) for n in range(10)])
+    hub.open.clear()
+    async with reading(hub) as task:
+        await until(lambda: offset(hub) == 0, task)
+    hub.open.set()
+    cluster.delete("audit")
+    cluster.make("audit", 2)
+    async with reading(hub) as task:
+        await until(lambda: len(losses(hub)) == 2, task)
+    whole, none = sorted(losses(hub), key=lambda one: one["targets"][0]["id"])
+    assert whole["outcome"] == "failure"
+    assert whole["data"] == {"first_offset": 0, "last_offset": 9}
+    assert none["outcome"] == "unknown"
+    assert [one[1:] for one in hub.gaps] == [(0, 9)]
+
+
+@story
+async def test_without_ids_a_topic_that_became_shorter_was_made_again() -> None:
+    with Cluster(ids=False) as cluster:
+        cluster.make("audit")
+        hub = hub_of(cluster)
+        cluster.send("audit", [message(n) for n in range(10)])
+        async with reading(hub) as task:
+            await until(lambda: offset(hub) == 10, task)
+        cluster.delete("audit")
+        cluster.make("audit")
+        cluster.send("audit", [message(n) for n in range(4)])
+        async with reading(hub) as task:
+            await until(lambda: offset(hub) == 4, task)
+    [lost] = losses(hub)
+    assert lost["reason"]["code"] == "log_shorter"
+    ids = [one["id"] for one in hub.contents if "raw" in one]
+    assert len(set(ids)) == 14
+    assert sum("/audit/1/0/" in one for one in ids) == 10
+
+
+@story
+async def test_another_cluster_is_read_from_its_start(cluster: Cluster) -> None:
+    hub = hub_of(cluster)
+    cluster.send("audit", [message(n) for n in range(10)])
+    async with reading(hub) as task:
+        await until(lambda: offset(hub) == 10, task)
+    with Cluster() as other:
+        other.make("audit", 2)
+        other.send("audit", [message(n) for n in range(20)])
+        moved = hub_of(other)
+        moved.positions, moved.ids = hub.positions, hub.ids
+        async with reading(moved) as task:
+            await until(lambda: offset(moved) == 20, task)
+    assert {one["reason"]["code"] for one in losses(moved)} == {"other_cluster"}
+    assert sum("raw" in one for one in moved.contents) == 20
+
+
+@story
+async def test_what_a_new_leader_lacks_is_told_and_its_log_read_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """librdkafka compares the leaders' epochs; the log may be as long as before."""
+    hub = hub_of(cluster)
+    take, lacking = kafka_log.Log.take, False
 
     def cut(self: kafka_log.Log, wait: float) -> kafka_log.Taken:
         nonlocal lacking
         taken = take(self, wait)
         if lacking:
-            taken.wrong[PLACE] = "_LOG_TRUNCATION: leader has less"
-            lacking -= 1
+            taken.wrong[Place("audit", 0)] = "_LOG_TRUNCATION: leader has less"
+            lacking = False
         return taken
 
     monkeypatch.setattr(kafka_log.Log, "take", cut)
     cluster.send("audit", [message(n) for n in range(10)])
     async with reading(hub) as task:
-        for count in (1, 2):
-            await until(lambda: kept(hub).offset == 10, task)
-            lacking = 1
-            await until(lambda count=count: len(losses(hub)) == count, task)
-        await until(lambda: kept(hub).offset == 10, task)
-        assert kept(hub).losses == 2
-    assert [one["reason"]["code"] for one in losses(hub)] == ["log_shorter"] * 2
-
-
-@needs_kafka
-@story
-async def test_more_that_expired_before_the_position_was_kept_is_told(cluster: Cluster) -> None:
-    """Killed between the event and the position: the second event says all that is gone."""
-    hub = hub_of(cluster)
-    cluster.send("audit", [message(n) for n in range(10)])
-    async with reading(hub) as task:
-        await until(lambda: kept(hub).offset == 10, task)
-    before = dict(hub.positions[("k", "")])
-    cluster.send("audit", [message(n) for n in range(10, 40)])
-    for first_left in (20, 20, 30):
-        cluster.forget("audit", 0, first_left)
-        hub.positions[("k", "")] = dict(before)
-        async with reading(hub) as task:
-            await until(lambda: kept(hub).offset == 40, task)
-    assert [one["data"]["last_offset"] for one in losses(hub)] == [19, 29]
-
-
-# --- records that cannot be read
-
-
-@needs_kafka
-@story
-async def test_a_batch_that_cannot_be_unpacked_is_stepped_over_when_it_is_given_up(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """librdkafka unpacks no more of zstd than an answer may have; here that is 2 MiB."""
-    monkeypatch.setattr(kafka_settings, "KAFKA_FETCH_BYTES", 1 << 20)
-    monkeypatch.setattr(kafka_settings, "KAFKA_ANSWER_BYTES", 2 << 20)
-    cluster.send("audit", [message(n) for n in range(5)])
-    send(cluster.brokers, "audit", [b"x" * 990_000] * 7, **{
-        "compression.type": "zstd", "linger.ms": 500, "batch.size": 1 << 30,
-        "message.max.bytes": 1 << 29})
-    cluster.send("audit", [message(n) for n in range(20, 25)])
-    hub = hub_of(cluster)
-    async with reading(hub) as task:
-        await until(lambda: "trouble" in hub.shown, task)
-        assert "partition audit/0: _BAD_COMPRESSION" in hub.shown["trouble"]
-        assert hub.shown["trouble"].endswith("(it stands at offset 5)")
-        assert (kept(hub).offset, losses(hub)) == (5, [])
-    given_up = hub_of(cluster, **SKIP)
-    given_up.positions, given_up.ids = hub.positions, hub.ids
-    async with reading(given_up) as task:
-        await until(lambda: kept(given_up).offset == 17, task)
-        await until(lambda: "trouble" not in given_up.shown, task)
-    [lost] = losses(given_up)
-    assert lost["reason"]["code"] == "given_up"
-    assert lost["reason"]["text"].endswith(": a batch larger than what is unpacked")
-    assert lost["data"] == {"first_offset": 5, "last_offset": 11}
-    assert lost["outcome"] == "failure"
-    assert given_up.gaps == [(f"kafka/{kept(hub).cluster}/audit/0", 5, 11)]
-    read = [one["actor"]["id"] for one in given_up.contents if "raw" in one]
-    assert read == [f"u{n}" for n in range(20, 25)]
-
-
-@needs_kafka
-@story
-async def test_what_can_be_read_is_read_although_it_is_given_up(cluster: Cluster) -> None:
-    hub = hub_of(cluster, **SKIP)
-    cluster.send("audit", [message(n) for n in range(20)])
-    async with reading(hub) as task:
-        await until(lambda: kept(hub).offset == 20, task)
-    assert len(hub.contents) == 20
-    assert losses(hub) == []
-
-
-def test_only_unreadable_records_where_the_partition_stands_are_stepped_over() -> None:
-    options = options_of({"brokers": "a.example.org:9092", "topics": "audit", **SKIP})
-    now = Ends("c", "T", 0, 10, 10)
-
-    def after(offset: int, why: str = DAMAGED, place: Place = PLACE) -> tuple[int, Hole | None]:
-        found = stepped(Judged(offset, "T"), place, now, why, options)
-        return found.offset, found.hole
-
-    offset, hole = after(7)
-    assert (offset, hole is not None and hole[2:]) == (10, (7, 9)), "not beyond the log's end"
-    assert after(4) == (4, None)
-    assert after(10) == (10, None)
-    assert after(7, place=Place("audit", 1)) == (7, None)
-    for why in ("", "TOPIC_AUTHORIZATION_FAILED: no", "_LOG_TRUNCATION: less", "OFFSET_OUT: no"):
-        assert after(7, why) == (7, None)
-    expired = Judged(7, "T", Hole("expired", "why", 2, 6))
-    assert stepped(expired, PLACE, now, DAMAGED, options) == expired
-
-
-@pytest.mark.parametrize(("said", "field"), [
-    ({"skip": "audit/0/5-11"}, "skip_reason"),
-    ({"skip_reason": "why"}, "skip_reason"),
-    ({"skip": "audit/0/5-11", "skip_reason": "y" * 1025}, "skip_reason"),
-    ({"skip": "audit/0/11-5", "skip_reason": "why"}, "skip"),
-    ({"skip": "audit/0", "skip_reason": "why"}, "skip"),
-    ({"skip": "other/0/5-11", "skip_reason": "why"}, "skip"),
-])
-def test_what_is_given_up_is_named_with_a_reason(said: dict[str, str], field: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        options_of({"brokers": "a.example.org:9092", "topics": "audit", **said})
-    assert caught.value.field == field
+        await until(lambda: offset(hub) == 10, task)
+        read = sum(len(one.events) for one in hub.submissions)
+        lacking = True
+        await until(lambda: sum(len(one.events) for one in hub.submissions) == read + 11, task)
+    [lost] = losses(hub)
+    assert (lost["reason"]["code"], lost["outcome"]) == ("log_shorter", "unknown")
+    assert len(hub.contents) == 11, "what is known adds nothing"

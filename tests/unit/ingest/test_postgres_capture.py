@@ -10,6 +10,7 @@ import pytest
 
 from indelible.base.errors import BadRequest, IndelibleError
 from indelible.event.model import Event
+from indelible.ingest import extras
 from indelible.ingest.protocols import postgres_capture_settings as options
 from indelible.ingest.protocols.hub import Configured
 from indelible.ingest.protocols.pgoutput import lsn_of
@@ -80,7 +81,7 @@ def test_without_the_driver_the_remedy_is_to_install_it(monkeypatch: pytest.Monk
     def missing(name: str) -> object:
         raise ImportError(name)
 
-    monkeypatch.setattr(options.importlib, "import_module", missing)
+    monkeypatch.setattr(extras, "import_module", missing)
     with pytest.raises(BadRequest) as refused:
         checked(settings())
     assert "psycopg[binary]" in refused.value.remedy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Mapping
 from types import ModuleType
@@ -20,6 +19,7 @@ from indelible.base.limits import (
     KAFKA_TOPICS,
     NAME_CHARS,
 )
+from indelible.ingest.extras import libraries
 
 OPTIONS: Final = (
     "brokers", "topics", "start", "group", "tls", "ca", "certificate", "key", "sasl", "user",
@@ -155,14 +155,11 @@ def _secure(said: Mapping[str, str]) -> None:
 
 def driver() -> ModuleType:
     """confluent-kafka; raises `BadRequest` with the remedy where it is not installed."""
-    try:
-        importlib.import_module("confluent_kafka.admin")
-        return importlib.import_module("confluent_kafka")
-    except ImportError as error:
-        raise BadRequest(
-            "records of Kafka are read by the extra `kafka`", field="protocol",
-            remedy="Install it beside the server: pip install confluent-kafka",
-        ) from error
+    kafka, _ = libraries(
+        "records of Kafka are", "kafka", "confluent-kafka", "confluent_kafka",
+        "confluent_kafka.admin",
+    )
+    return kafka
 
 
 def connection(options: Options, secret: bytes) -> dict[str, str | int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Mapping
 from types import ModuleType
@@ -14,6 +13,7 @@ from indelible.base.limits import (
     CAPTURE_KEEPALIVE_SECONDS,
     CAPTURE_PUBLICATIONS,
 )
+from indelible.ingest.extras import libraries
 
 OPTIONS: Final = ("dsn", "publication", "slot", "unlimited_wal")
 NEEDS: Final = ("dsn", "publication")
@@ -80,14 +80,10 @@ def _check_dsn(dsn: str) -> None:
 
 def driver() -> ModuleType:
     """psycopg; raises `BadRequest` with the remedy where it is not installed."""
-    try:
-        importlib.import_module("psycopg.conninfo")
-        return importlib.import_module("psycopg")
-    except ImportError as error:
-        raise BadRequest(
-            "changes of PostgreSQL are read by the extra `postgres`", field="protocol",
-            remedy="Install it beside the server: pip install 'psycopg[binary]'.",
-        ) from error
+    psycopg, _ = libraries(
+        "changes of PostgreSQL are", "postgres", "psycopg[binary]", "psycopg", "psycopg.conninfo"
+    )
+    return psycopg
 
 
 def parameters(options: Options, secret: bytes) -> dict[str, str | int]:

@@ -12,13 +12,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Protocol, TypeVar, cast
 
 import msgspec
 
 from indelible.base.clock import MICROS, monotonic, to_us, wall_us
-from indelible.base.errors import BadRequest, Unreachable
+from indelible.base.errors import Unreachable
 from indelible.base.limits import (
     S3_AT_ONCE,
     S3_CONNECT_SECONDS,
@@ -28,6 +27,7 @@ from indelible.base.limits import (
     S3_ROLE_SECONDS,
     S3_TRIES,
 )
+from indelible.ingest.extras import libraries
 from indelible.ingest.protocols.s3_options import Login, Options
 from indelible.ingest.protocols.s3_store import KeyRows, Readable
 
@@ -146,16 +146,10 @@ def taken(answer: object, form: type[_Answer]) -> _Answer:
 
 
 def _libraries() -> tuple[_Boto, _Core, _Errors]:
-    try:
-        boto = import_module("boto3")
-        core = import_module("botocore")
-        import_module("botocore.config")
-        errors = import_module("botocore.exceptions")
-    except ImportError as error:
-        raise BadRequest(
-            "objects in a bucket are read by the extra `s3`", field="protocol",
-            remedy="Install it beside the server: pip install boto3",
-        ) from error
+    boto, core, _, errors = libraries(
+        "objects in a bucket are", "s3", "boto3", "boto3", "botocore", "botocore.config",
+        "botocore.exceptions",
+    )
     return cast(_Boto, boto), cast(_Core, core), cast(_Errors, errors)
 
 
