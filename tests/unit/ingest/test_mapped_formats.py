@@ -113,7 +113,10 @@ def test_the_hosts_end_of_a_connection_is_not_where_its_user_is() -> None:
     ("code", "more", "outcome"),
     [("T3000I", {}, "success"), ("T3000W", {}, "failure"), ("T3000E", {}, "failure"),
      ("T3000I", {"success": False}, "failure"), ("T3000I", {"error": "no"}, "failure"),
-     ("T3000I", {"response_code": 403}, "denied"), ("T3007W", {"success": False}, "denied")],
+     ("T3000I", {"response_code": 403}, "denied"), ("T3007W", {"success": False}, "denied"),
+     ("T3000I", {"response_code": 409}, "failure"), ("T3000I", {"response_code": 101}, "success"),
+     ("T3000I", {"status_code": 401}, "denied"), ("T3000I", {"status_code": 500}, "failure"),
+     ("T3000I", {"status_code": 204}, "success"), ("T3000E", {"status_code": 0}, "failure")],
 )
 def test_a_code_tells_how_it_ended_where_nothing_else_does(
     code: str, more: dict[str, Any], outcome: str
