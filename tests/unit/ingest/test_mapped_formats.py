@@ -50,6 +50,25 @@ def test_a_login_without_a_factor_is_not_called_multi_factor(factor: str | None)
     assert "mfa" not in found["actor"].get("auth", {})
 
 
+@pytest.mark.parametrize(
+    ("action", "description", "actor"),
+    [
+        ("admin_2fa_error", {"email": "root@x.org", "error": "no"},
+         {"type": "user", "id": "root@x.org", "email": "root@x.org"}),
+        ("admin_2fa_error", {"error": "no"}, {"type": "anonymous", "id": "anonymous"}),
+        ("activation_set_password", {"ip_address": "203.0.113.9"},
+         {"type": "anonymous", "id": "anonymous"}),
+        ("user_pending_delete", {}, {"type": "system", "id": "duo"}),
+    ],
+)
+def test_duo_itself_signs_nobody_in_and_comes_from_no_address(
+    action: str, description: dict[str, str], actor: dict[str, str]
+) -> None:
+    record = {**labelled("duo", "data.description", "Starting activation process"),
+              "action": action, "description": json.dumps(description)}
+    assert event("duo", record)["actor"] == actor
+
+
 def test_bypass_codes_are_not_copied_out_of_raw() -> None:
     record = labelled("duo", "action", "duo.bypass_code.create")
     record["description"] = json.dumps({"bypass": "407176182", "count": 1, "user_id": "DU1"})
@@ -107,6 +126,14 @@ def test_the_hosts_end_of_a_connection_is_not_where_its_user_is() -> None:
     found = event("teleport", record)
     assert "origin" not in found
     assert {"type": "host", "id": "203.0.113.80"} in found["targets"]
+
+
+@pytest.mark.parametrize("name", ["system", "unimplemented"])
+@pytest.mark.parametrize("login", ["user.login", "auth"])
+def test_a_name_that_a_login_tried_makes_nobody_teleport_itself(login: str, name: str) -> None:
+    record = {**labelled("teleport", "action", "teleport.user.create"), "user": name}
+    assert event("teleport", record)["actor"]["type"] == "system"
+    assert event("teleport", {**record, "event": login})["actor"] == {"type": "user", "id": name}
 
 
 @pytest.mark.parametrize(
