@@ -254,3 +254,23 @@ def test_who_switches_an_account_is_not_the_account() -> None:
     found = json.loads(parse_message(parser_named("ocsf"), json.dumps(message).encode(),
                                      GIVEN).content)
     assert found["actor"]["id"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("kind", "acts"),
+    [("com.acme.user.login", True), ("login", True), ("com.acme.UserSignedIn", True),
+     ("com.acme.user_logout", True), ("user.registered", True), ("com.acme.user.registered", True),
+     ("com.acme.login.denied", True), ("com.acme.file.downloaded", True),
+     ("com.acme.block_login", False), ("com.acme.BlockLogin", False), ("plugin", False),
+     ("com.acme.user.login.disabled", False), ("com.acme.user.exported", False),
+     ("com.acme.account.locked", False), ("com.acme.mfa.disabled", False), ("", False)],
+)
+def test_whom_a_cloud_event_names_acts_only_in_what_one_does_oneself(
+    kind: str, acts: bool
+) -> None:
+    message = {"specversion": "1.0", "id": "1", "source": "/crm", "type": kind or "x",
+               "data": {"user": "vic"}}
+    found = event("cloudevents", message)
+    who = {"type": "user", "id": "vic"}
+    assert found["actor"] == (who if acts else {"type": "service", "id": "/crm"})
+    assert found.get("targets", []) == ([] if acts else [who])
