@@ -333,8 +333,8 @@ def test_a_digest_of_the_future_silences_nothing(monkeypatch: pytest.MonkeyPatch
         house.digest()
         await house.look()
         assert house.verdicts()[2:] == [("unknown", "key_unknown")]
-        wall = digests_work.wall_us
-        monkeypatch.setattr(digests_work, "wall_us", lambda: wall() + 6 * 3_600_000_000)
+        wall = s3_work.wall_us
+        monkeypatch.setattr(s3_work, "wall_us", lambda: wall() + 6 * 3_600_000_000)
         await house.digests.look()
         assert house.codes("cloudtrail.digest.verify")[3:] == ["digest_overdue"]
 

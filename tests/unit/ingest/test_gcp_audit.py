@@ -69,6 +69,29 @@ def test_the_history_of_delegation_is_turned_round() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "email", ["a.gserviceaccount.com@gmail.example", "x@cloudservices.evil.example",
+              "eve@appspot.evil.example", "eve@gserviceaccount.com.evil.example",
+              "eve@evilgserviceaccount.com"],
+)
+def test_a_person_with_a_service_s_word_in_the_address_is_a_person(email: str) -> None:
+    assert actor(principalEmail=email)["type"] == "user"
+    assert actor(principalEmail=email, principalSubject=f"user:{email}")["type"] == "user"
+
+
+@pytest.mark.parametrize(
+    "email", ["shop@appspot.gserviceaccount.com", "12@cloudservices.gserviceaccount.com",
+              "12-compute@developer.gserviceaccount.com", "ci@shop.iam.gserviceaccount.com"],
+)
+def test_an_address_in_google_s_domain_is_a_service(email: str) -> None:
+    assert actor(principalEmail=email)["type"] == "service"
+
+
+def test_the_subject_says_what_a_principal_is() -> None:
+    said = {"principalEmail": "s@x.iam.gserviceaccount.com", "principalSubject": "user:s@x"}
+    assert actor(**said)["type"] == "user"
+
+
 def test_only_an_actor_that_the_entry_leaves_out_altogether_is_a_guess() -> None:
     assert "guessed" not in event(authenticationInfo={})["data"]
     entry = {"protoPayload": {"methodName": "SetIamPolicy", "serviceName": "x.googleapis.com"}}

@@ -108,7 +108,8 @@ def test_refusing_a_certificate_is_no_approval() -> None:
     [("ann@example.com", "user"), ("ann", "user"), ("system:anonymous", "anonymous"),
      ("system:apiserver", "system"), ("system:serviceaccount:prod:ci", "service"),
      ("system:node:n1", "service"), ("eks:node-manager", "service"),
-     ("kubernetes-admin", "user")],
+     ("aksService", "service"), ("eks:eve", "user"), ("gke:eve", "user"), ("aks:eve", "user"),
+     ("aksServiceEve", "user"), ("kubernetes-admin", "user")],
 )
 def test_a_user_name_tells_what_it_stands_for(name: str, kind: str) -> None:
     assert actor_type(name).value == kind

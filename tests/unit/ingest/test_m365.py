@@ -35,6 +35,16 @@ def test_a_sign_in_that_failed_for_no_account_is_nobodys() -> None:
     assert (found["outcome"], found["origin"]["ip"]) == ("failure", "192.0.2.7")
 
 
+@pytest.mark.parametrize(
+    "name", ["NT AUTHORITY\\eve", "sharepoint\\system", "S-1-5-18", "ServicePrincipal_x",
+             "app@sharepoint", "urn:spo:guest#root@x.example", "urn:spo:anon#1", "anonymous"],
+)
+def test_a_name_that_a_sign_in_tried_is_a_claim_and_makes_nobody_the_system(name: str) -> None:
+    found = event(Operation="UserLoginFailed", UserId=name, UserKey=name,
+                  Actor=[{"ID": name, "Type": 5}])
+    assert found["actor"] == {"type": "user", "id": name}
+
+
 def test_a_time_without_a_zone_is_utc_by_the_schema_and_not_assumed() -> None:
     found = event()
     assert found["time"] == "2026-02-10T15:13:13Z"

@@ -50,6 +50,25 @@ def test_a_login_without_a_factor_is_not_called_multi_factor(factor: str | None)
     assert "mfa" not in found["actor"].get("auth", {})
 
 
+@pytest.mark.parametrize(
+    ("action", "description", "actor"),
+    [
+        ("admin_2fa_error", {"email": "root@x.org", "error": "no"},
+         {"type": "user", "id": "root@x.org", "email": "root@x.org"}),
+        ("admin_2fa_error", {"error": "no"}, {"type": "anonymous", "id": "anonymous"}),
+        ("activation_set_password", {"ip_address": "203.0.113.9"},
+         {"type": "anonymous", "id": "anonymous"}),
+        ("user_pending_delete", {}, {"type": "system", "id": "duo"}),
+    ],
+)
+def test_duo_itself_signs_nobody_in_and_comes_from_no_address(
+    action: str, description: dict[str, str], actor: dict[str, str]
+) -> None:
+    record = {**labelled("duo", "data.description", "Starting activation process"),
+              "action": action, "description": json.dumps(description)}
+    assert event("duo", record)["actor"] == actor
+
+
 def test_bypass_codes_are_not_copied_out_of_raw() -> None:
     record = labelled("duo", "action", "duo.bypass_code.create")
     record["description"] = json.dumps({"bypass": "407176182", "count": 1, "user_id": "DU1"})
@@ -109,11 +128,22 @@ def test_the_hosts_end_of_a_connection_is_not_where_its_user_is() -> None:
     assert {"type": "host", "id": "203.0.113.80"} in found["targets"]
 
 
+@pytest.mark.parametrize("name", ["system", "unimplemented"])
+@pytest.mark.parametrize("login", ["user.login", "auth"])
+def test_a_name_that_a_login_tried_makes_nobody_teleport_itself(login: str, name: str) -> None:
+    record = {**labelled("teleport", "action", "teleport.user.create"), "user": name}
+    assert event("teleport", record)["actor"]["type"] == "system"
+    assert event("teleport", {**record, "event": login})["actor"] == {"type": "user", "id": name}
+
+
 @pytest.mark.parametrize(
     ("code", "more", "outcome"),
     [("T3000I", {}, "success"), ("T3000W", {}, "failure"), ("T3000E", {}, "failure"),
      ("T3000I", {"success": False}, "failure"), ("T3000I", {"error": "no"}, "failure"),
-     ("T3000I", {"response_code": 403}, "denied"), ("T3007W", {"success": False}, "denied")],
+     ("T3000I", {"response_code": 403}, "denied"), ("T3007W", {"success": False}, "denied"),
+     ("T3000I", {"response_code": 409}, "failure"), ("T3000I", {"response_code": 101}, "success"),
+     ("T3000I", {"status_code": 401}, "denied"), ("T3000I", {"status_code": 500}, "failure"),
+     ("T3000I", {"status_code": 204}, "success"), ("T3000E", {"status_code": 0}, "failure")],
 )
 def test_a_code_tells_how_it_ended_where_nothing_else_does(
     code: str, more: dict[str, Any], outcome: str
@@ -224,3 +254,23 @@ def test_who_switches_an_account_is_not_the_account() -> None:
     found = json.loads(parse_message(parser_named("ocsf"), json.dumps(message).encode(),
                                      GIVEN).content)
     assert found["actor"]["id"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("kind", "acts"),
+    [("com.acme.user.login", True), ("login", True), ("com.acme.UserSignedIn", True),
+     ("com.acme.user_logout", True), ("user.registered", True), ("com.acme.user.registered", True),
+     ("com.acme.login.denied", True), ("com.acme.file.downloaded", True),
+     ("com.acme.block_login", False), ("com.acme.BlockLogin", False), ("plugin", False),
+     ("com.acme.user.login.disabled", False), ("com.acme.user.exported", False),
+     ("com.acme.account.locked", False), ("com.acme.mfa.disabled", False), ("", False)],
+)
+def test_whom_a_cloud_event_names_acts_only_in_what_one_does_oneself(
+    kind: str, acts: bool
+) -> None:
+    message = {"specversion": "1.0", "id": "1", "source": "/crm", "type": kind or "x",
+               "data": {"user": "vic"}}
+    found = event("cloudevents", message)
+    who = {"type": "user", "id": "vic"}
+    assert found["actor"] == (who if acts else {"type": "service", "id": "/crm"})
+    assert found.get("targets", []) == ([] if acts else [who])

@@ -71,6 +71,20 @@ def test_databricks_puts_who_started_a_run_behind_who_it_runs_as() -> None:
     assert "on_behalf_of" not in alone
 
 
+def test_databricks_takes_a_user_in_the_parameters_for_the_actor_of_sign_ins_only() -> None:
+    base = {**DATABRICKS, "userIdentity": None, "sourceIPAddress": "2001:db8::1",
+            "requestParams": {"user": "ann@example.org", "recipient_name": "acme"}}
+    actors = {
+        name: event("databricks", {**base, "actionName": name})["actor"]
+        for name in ("samlLogin", "resetPassword", "delete", "deltaSharingListShares",
+                     "deleteRecipient")
+    }
+    assert {name: actor["id"] for name, actor in actors.items()} == {
+        "samlLogin": "ann@example.org", "resetPassword": "anonymous", "delete": "anonymous",
+        "deltaSharingListShares": "acme", "deleteRecipient": "anonymous",
+    }
+
+
 def test_databricks_says_denied_and_failed_apart() -> None:
     outcomes = [
         event("databricks", {**DATABRICKS, "response": {"statusCode": code}})["outcome"]

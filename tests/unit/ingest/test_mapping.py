@@ -292,6 +292,8 @@ def test_key_value_lines_are_read_too() -> None:
         ('equal = { n = 1 }', True), ('equal = { n = true }', False),
         ('equal = { n = "1" }', False),
         ('starts = { act = "user_" }', True), ('starts = { n = "1" }', False),
+        ('ends = { act = "_created" }', True), ('ends = { act = ["x", "user_"] }', False),
+        ('ends = { n = "1" }', False),
         ('any = [{ present = ["none"] }, { present = ["act"] }]', True),
         ('present = ["act"]\nabsent = ["act"]', False),
     ],

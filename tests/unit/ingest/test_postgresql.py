@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from indelible.base.limits import NAME_CHARS
+from indelible.base.limits import NAME_CHARS, TARGETS
 from indelible.ingest.parsers import postgresql, postgresql_csv, postgresql_json
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Understood
 from indelible.ingest.parsers.finish import parse_message, understand
 from indelible.ingest.parsers.postgresql_audit import columns
+from indelible.ingest.parsers.postgresql_sql import functions as functions_of
 from indelible.ingest.parsers.postgresql_sql import redacted, statements
 
 STAMP = "2026-11-28 03:10:00.568 UTC"
@@ -286,6 +287,99 @@ def test_statements_are_read_by_their_words(
 ) -> None:
     [found] = statements(sql)
     assert (found.tag, found.names, found.others) == (tag, names, others)
+
+
+@pytest.mark.parametrize(
+    ("sql", "functions"),
+    [
+        ("SELECT DISTINCT ON (a) set_config('x', 'y', false)", "set_config"),
+        ("SELECT 1 OPERATOR(pg_catalog.+) pg_terminate_backend(1)", "pg_terminate_backend"),
+        ("SELECT pg_reload_conf /* x */ -- y\n ()", "pg_reload_conf"),
+        ("SELECT \"pg_reload_conf\"()", "pg_reload_conf"),
+        ("SELECT U&\"pg_reload_conf\" UESCAPE '!' ()", "u&.pg_reload_conf"),
+        ("SELECT evil . count(1)", "evil.count"),
+        ("SELECT 'into', (SELECT evil.count(1))", "evil.count"),
+        ("SELECT \"Count\"(1), count\u00a0(2), f\U0001f600(3), loc\u212a(4)",
+         "Count count\u00a0 f\U0001f600 loc\u212a"),
+        ("(SELECT f()) UNION SELECT lower(g(h(a)))", "f g h"),
+        ("DECLARE c CURSOR WITH HOLD FOR SELECT f()", "f"),
+        ("PREPARE p (int, text) AS SELECT f()", "f"),
+        ("WITH t(a) AS (SELECT f()), u AS MATERIALIZED (SELECT 1) SELECT * FROM t, g(1) AS (b int)",
+         "f g"),
+        ("VALUES (f())", "f"),
+        ("EXPLAIN ANALYZE SELECT f()", "f"),
+        ("EXPLAIN SELECT f()", ""),
+        ("SELECT 1; SELECT f()", "f"),
+        (f"SELECT {'a, ' * 9 * NAME_CHARS} f()", "?"),
+        (f"SELECT {'a, ' * 9 * NAME_CHARS} b INTO c", "?"),
+        (f"SELECT {'a, ' * 9 * NAME_CHARS} count(b)", ""),
+        ("SELECT '(f(x))', $$ g(h) $$, a::numeric(10,2), b::public.geometry(Point)", ""),
+        ("SELECT cast(a AS evil(3)), pg_catalog.count(*) FILTER (WHERE b) OVER (ORDER BY c)", ""),
+        ("SELECT * FROM generate_series(1, 3) g(i), unnest(a) WITH ORDINALITY t(x, y)", ""),
+        ("SELECT * FROM (VALUES (1)) t(a), (SELECT f()) u(b)", "f"),
+        ("SELECT DISTINCT ON ((SELECT 1)) f()", "f"),
+        ("SELECT information_schema._pg_expandarray(a), information_schema.count(b)",
+         "information_schema.count"),
+        ("PREPARE p (int) AS SELECT 1", ""),
+        ("WITH t(a) AS (INSERT INTO l(b) VALUES (1)) SELECT * FROM t", ""),
+        ("INSERT INTO t(a) VALUES (f())", ""),
+    ],
+)
+def test_the_functions_that_a_query_calls_are_told_and_nothing_else_in_brackets(
+    sql: str, functions: str
+) -> None:
+    assert [name or "?" for name in functions_of(sql)] == [
+        name for name in functions.split(" ") if name
+    ]
+
+
+def test_of_many_calls_the_weightiest_decides_wherever_it_stands() -> None:
+    many = ", ".join(f"f{at}()" for at in range(TARGETS + 1))
+    long = "a, " * 9 * NAME_CHARS
+    for sql, operation in (
+        (f"SELECT {many}, set_config('a', 'b', true)", "configure"), (f"SELECT {many}", "execute"),
+        (f"SELECT f(), {long} set_config('a', 'b', true)", "configure"),
+        (f"SELECT {long} f()", "execute"), (f"SELECT {long} b", "read"),
+        ("SELECT nextval('s'), f()", "execute"), ("SELECT nextval('s')", "update"),
+        ("SELECT set_config('a', 'b', true) INTO c", "configure"), ("SELECT f() INTO c", "create"),
+        ("SELECT pg_read_file('/etc/passwd')", "export"), ("SELECT lo_import('/x')", "import"),
+        ("SELECT set_user('postgres')", "login"), ("SELECT cron.schedule('x', 'y')", "configure"),
+        ("SELECT app.schedule('x', 'y')", "execute"),
+    ):
+        found = event(f"{HEAD}LOG:  statement: {sql}")
+        assert found["operation"] == operation, sql[-80:]
+        assert len(found["targets"]) <= TARGETS
+
+
+@pytest.mark.parametrize(
+    ("sql", "table"),
+    [("SELECT a INTO UNLOGGED TABLE hr.\"C d\" FROM t", "hr.C d"), ("SELECT 1 INTO x", "x"),
+     ("SELECT a.into FROM t", ""), ("SELECT 1 AS into FROM t", ""), ("SELECT \"into\"", ""),
+     ("SELECT 'into x'", ""), ("SELECT 1 INTO", "")],
+)
+def test_a_query_that_makes_a_table_is_told_by_it(sql: str, table: str) -> None:
+    [found] = statements(sql)
+    assert (found.tag, found.names) == (("SELECT INTO", (table,)) if table else ("SELECT", ()))
+
+
+def test_pgaudit_tells_what_a_query_does_besides_reading_wherever_its_text_stands() -> None:
+    def audited(sql: str, kind: str = ",", command: str = "SELECT", group: str = "READ") -> Any:
+        found = event(f'{HEAD}LOG:  AUDIT: SESSION,1,1,{group},{command},{kind},"{sql}",<none>')
+        return found["action"], found["operation"]
+
+    called = ("postgresql.function.execute", "configure")
+    assert audited("SELECT 1; SELECT pg_reload_conf()") == called
+    assert audited("PREPARE p AS SELECT pg_reload_conf()") == called
+    assert audited("WITH x AS (SELECT pg_reload_conf()) SELECT * FROM x") == called
+    assert audited("DECLARE c CURSOR FOR SELECT pg_reload_conf()", command="DECLARE CURSOR"
+                   ) == called
+    assert audited("SELECT pg_reload_conf() FROM t", "TABLE,public.t") == (
+        "postgresql.table.select", "configure")
+    assert audited("SELECT count(*) FROM t", "TABLE,public.t") == (
+        "postgresql.table.select", "read")
+    assert audited("<not logged>", "TABLE,public.t") == ("postgresql.table.select", "read")
+    assert audited("SELECT 1 INTO x", command="SELECT INTO", group="DDL") == (
+        "postgresql.table.create", "create")
 
 
 def test_revoking_the_grant_option_takes_no_right_away() -> None:

@@ -112,6 +112,46 @@ def test_the_actor_is_the_holder_of_the_token(auth: Any, kind: str, ident: str) 
     assert (found["type"], found["id"]) == (kind, ident)
 
 
+@pytest.mark.parametrize(
+    ("auth", "kind", "ident", "claimed"),
+    [
+        ({"display_name": "token-x", "metadata": {"username": "root"}}, "api_key", "token-x",
+         "root"),
+        ({"display_name": "token", "metadata": {"email": "root@x.org"}}, "api_key", "token",
+         "root@x.org"),
+        ({"display_name": "token-root@x.org", "metadata": {"email": "root@x.org"}}, "api_key",
+         "token-root@x.org", "root@x.org"),
+        ({"display_name": "token-ann", "metadata": {"username": "ann"}}, "api_key", "token-ann",
+         "ann"),
+        ({"display_name": "token", "metadata": {"role_name": "ci"}}, "api_key", "token", None),
+        ({"display_name": "token", "metadata": {
+            "service_account_name": "admin", "service_account_namespace": "kube-system"}},
+         "api_key", "token", "admin"),
+        ({"display_name": "approle", "metadata": {"role_name": "ci", "username": "ann"}},
+         "service", "ci", "ann"),
+        ({"display_name": "team-ann", "metadata": {"role_name": "ci", "username": "ann"}},
+         "service", "ci", "ann"),
+        ({"display_name": "oidc-4711", "metadata": {"username": "root"}}, "user", "oidc-4711",
+         "root"),
+        ({"display_name": "jwt-eve", "metadata": {
+            "service_account_name": "admin", "service_account_namespace": "kube-system"}},
+         "service", "jwt-eve", "admin"),
+    ],
+)
+def test_what_anybody_can_write_into_metadata_names_nobody(
+    auth: Any, kind: str, ident: str, claimed: str | None
+) -> None:
+    found = event(entry(auth={**auth, "entity_id": "e-of-eve"}))
+    assert (found["actor"]["type"], found["actor"]["id"]) == (kind, ident)
+    assert "email" not in found["actor"]
+    assert found["data"].get("claimed_name") == claimed
+    assert found["data"]["entity_id"] == "e-of-eve"
+
+
+def test_a_name_that_the_login_itself_gave_is_no_mere_claim() -> None:
+    assert "claimed_name" not in event(entry())["data"]
+
+
 def test_without_any_client_it_was_vault_itself() -> None:
     record = entry(auth={"token_type": "default"}, path="sys/audit/test", operation="update")
     del record["request"]["client_token"], record["request"]["remote_address"]

@@ -8,6 +8,7 @@ itself to it, and last the one with which it began.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
 
@@ -19,8 +20,13 @@ from indelible.event.model import Actor, ActorType, Auth
 from indelible.ingest.parsers import pick
 from indelible.ingest.parsers.contract import Record
 
-_SERVICE_MARKS: Final = (".gserviceaccount.com", "@cloudservices.", "@appspot.")
+_SERVICES: Final = "gserviceaccount.com"
+"""The domain of all service accounts, Google's own too, or its parent."""
 _PREFIXES: Final = ("user:", "serviceAccount:", "deleted:", "group:", "principal:")
+_SUBJECTS: Final = MappingProxyType({
+    "user": ActorType.USER, "serviceAccount": ActorType.SERVICE,
+})
+"""What a `principalSubject` says of its principal, by the word in front."""
 _SYSTEM: Final = ("system@google.com", "cloud-support@google.com")
 
 
@@ -65,8 +71,8 @@ def _principal(info: Record) -> Actor | None:
         return None
     if email:
         kind = _kind(email)
-        if kind is ActorType.USER and subject.startswith("serviceAccount:"):
-            kind = ActorType.SERVICE
+        if kind in (ActorType.USER, ActorType.SERVICE):
+            kind = _SUBJECTS.get(subject.partition(":")[0], kind)
         return Actor(type=kind, id="anonymous" if _anonymous(email) else email)
     kind, ident = named(subject)
     return Actor(type=kind, id=ident)
@@ -77,12 +83,16 @@ def _anonymous(email: str) -> bool:
 
 
 def _kind(email: str) -> ActorType:
-    """What stands behind a principal's name."""
+    """What stands behind a principal's name.
+
+    The end of its domain counts: anybody may have `a.gserviceaccount.com` before the at sign.
+    """
     if _anonymous(email):
         return ActorType.ANONYMOUS
     if email in _SYSTEM:
         return ActorType.SYSTEM
-    if email.startswith("system:") or any(mark in email for mark in _SERVICE_MARKS):
+    domain = email.lower().partition("@")[2]
+    if email.startswith("system:") or f".{domain}".endswith(f".{_SERVICES}"):
         return ActorType.SERVICE
     return ActorType.USER
 

@@ -154,7 +154,7 @@ def severity_of(value: Any) -> Severity | None:
 def type_of_name(name: str) -> ActorType | None:
     """The kind of principal that its own name tells, None when it may be a person."""
     low = name.lower()
-    if low.endswith(("gserviceaccount.com", "[bot]")) or low.startswith("system:serviceaccount:"):
+    if low.endswith((".gserviceaccount.com", "[bot]")) or low.startswith("system:serviceaccount:"):
         return ActorType.SERVICE
     found = _TYPES.get(joined(name[:64]))
     return found if found in (ActorType.SYSTEM, ActorType.ANONYMOUS) else None

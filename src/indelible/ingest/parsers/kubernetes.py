@@ -24,7 +24,7 @@ from indelible.ingest.parsers.contract import (
     Record,
     Understood,
 )
-from indelible.ingest.parsers.kubernetes_names import named
+from indelible.ingest.parsers.kubernetes_names import CLOUDS, named
 from indelible.ingest.parsers.kubernetes_objects import (
     changes_of,
     parameters_of,
@@ -160,8 +160,8 @@ def actor_type(name: str) -> ActorType:
         return ActorType.ANONYMOUS
     if name == "system:apiserver":
         return ActorType.SYSTEM
-    named_as = name.startswith(("system:", "eks:", "aks:", "gke:", "aksService"))
-    return ActorType.SERVICE if named_as else ActorType.USER
+    own = name.startswith("system:") or name in CLOUDS
+    return ActorType.SERVICE if own else ActorType.USER
 
 
 def _behind_eks(user: Record, name: str) -> list[Actor]:

@@ -37,6 +37,19 @@ _KINDS: Final = """
     destination_rule external_secret sealed_secret service_monitor service_entry"""
 
 
+_OF_EKS: Final = """
+    addon-cluster-admin addon-manager authenticator az-poller certificate-controller
+    cloud-controller-manager cloudwatch-agent cluster-bootstrap cluster-event-watcher
+    coredns-autoscaler extension-metrics-apiserver fargate-manager fargate-scheduler k8s-metrics
+    kms-storage-migrator kube-proxy-fargate kubelet network-policy-controller network-webhooks
+    node-manager nodewatcher pod-identity-mutating-webhook service-operations
+    tagging-controller vpc-resource-controller"""
+CLOUDS: Final = frozenset(f"eks:{name}" for name in _OF_EKS.split()) | {"aksService"}
+"""Users that a cloud's control plane acts as: "Understand Amazon EKS created RBAC roles and users"
+of the EKS user guide, and AKS's own. By the whole name: an identity provider whose names get no
+prefix may call anybody `eks:eve`; only `system:` is kept for itself by the API server."""
+
+
 def _plural(kind: str) -> str:
     if kind.endswith("y") and kind[-2] not in "aeiou":
         return kind[:-1] + "ies"

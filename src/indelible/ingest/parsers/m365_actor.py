@@ -67,6 +67,8 @@ def _named(said: Record) -> Actor:
         return Actor(type=ActorType.ANONYMOUS, id="anonymous")
     if user.lower() in _NOBODY:
         raise NotUnderstood("missing_actor", "the record names nobody: UserId is empty")
+    if pick.text(said, "Operation") in _TRIED:
+        return Actor(type=ActorType.USER, id=user)  # whatever the name looks like, it is a claim
     low = user.lower()
     if low.startswith("urn:spo:anon") or low == "anonymous":
         return Actor(type=ActorType.ANONYMOUS, id="anonymous")

@@ -9,7 +9,7 @@ from indelible.ingest.parsers.mapping_errors import Member, Place, known_only
 from indelible.ingest.parsers.mapping_paths import BadPath, Get, compiled
 
 Holds: TypeAlias = Callable[[Any, Any], bool]
-KINDS: Final = ("present", "absent", "equal", "starts", "any")
+KINDS: Final = ("present", "absent", "equal", "starts", "ends", "any")
 
 
 def condition(place: Place, member: Member, said: Any) -> Holds:
@@ -27,7 +27,7 @@ def condition(place: Place, member: Member, said: Any) -> Holds:
         for path in _list(place, (*member, kind), said.get(kind, [])):
             found = _present(_path(place, (*member, kind), path))
             tests.append(found if kind == "present" else _not(found))
-    for kind, test in (("equal", _equal), ("starts", _starts)):
+    for kind, test in (("equal", _equal), ("starts", _starts), ("ends", _ends)):
         rows = said.get(kind, {})
         if not isinstance(rows, dict):
             raise place.bad((*member, kind), f"{kind} is a table of path and value")
@@ -48,6 +48,8 @@ def described(said: dict[str, Any]) -> str:
         parts.append(f"{path} is {' or '.join(map(str, _values(wanted)))}")
     for path, wanted in said.get("starts", {}).items():
         parts.append(f"{path} begins with {' or '.join(map(str, _values(wanted)))}")
+    for path, wanted in said.get("ends", {}).items():
+        parts.append(f"{path} ends with {' or '.join(map(str, _values(wanted)))}")
     return f"it has {'; '.join(parts)}" if parts else "it has the members of the mapping"
 
 
@@ -106,6 +108,16 @@ def _starts(get: Get, wanted: list[Any]) -> Holds:
         return isinstance(value, str) and value.startswith(begins)
 
     return starts
+
+
+def _ends(get: Get, wanted: list[Any]) -> Holds:
+    endings = tuple(str(one) for one in wanted)
+
+    def ends(here: Any, root: Any) -> bool:
+        value = get(here, root)
+        return isinstance(value, str) and value.endswith(endings)
+
+    return ends
 
 
 def _all(tests: list[Holds]) -> Holds:

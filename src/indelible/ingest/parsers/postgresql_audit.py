@@ -24,7 +24,7 @@ from indelible.ingest.parsers.postgresql_entry import (
     targets_of,
 )
 from indelible.ingest.parsers.postgresql_reading import Statement
-from indelible.ingest.parsers.postgresql_sql import tagged
+from indelible.ingest.parsers.postgresql_sql import functions, tagged
 from indelible.ingest.parsers.postgresql_verbs import class_of, named
 
 _FIELD: Final = re.compile(r'"([^"]*(?:""[^"]*)*)"(?=,|$)|([^,"]*)(?=,|$)')
@@ -32,6 +32,7 @@ _WITHOUT_ROWS: Final = ("type", "id", "sub", "class", "command", "kind", "name",
 _AFTER_IT_RAN: Final = frozenset(("DDL", "ROLE", "MISC", "MISC_SET"))
 _ROWS_TOLD_AFTER: Final = frozenset(("SELECT", "INSERT", "UPDATE", "DELETE"))
 _AT_ITS_END: Final = frozenset(("COPY", "TRUNCATE TABLE", "PREPARE", "DECLARE CURSOR"))
+_QUERIES: Final = {"SELECT": "select", "DECLARE CURSOR": "declare"}
 _BEGUN: Final = frozenset(("DO", "EXECUTE"))
 _PARTS: Final = frozenset(("policy", "trigger", "rule"))
 """Their names are told as `own on public.account`."""
@@ -86,6 +87,8 @@ def columns(text: str) -> list[str]:
 def _told(said: dict[str, str]) -> tuple[Statement, Operation | UnsetType]:
     """What was done: pgaudit's own command and object; the rest by the statement's words."""
     command, kind = said["command"], _kind(said["kind"])
+    if command in _QUERIES and said["class"] == "READ" and (called := functions(said["sql"])):
+        return _queried(command, kind if said["name"] else "", called)
     if said["class"] in ("READ", "WRITE") and kind and said["name"]:
         told = Statement(command.lower().replace(" ", "_"), kind)
         return told, class_of(told)
@@ -104,12 +107,26 @@ def _told(said: dict[str, str]) -> tuple[Statement, Operation | UnsetType]:
     return told, operation
 
 
+def _queried(
+    command: str, kind: str, called: tuple[str, ...]
+) -> tuple[Statement, Operation | UnsetType]:
+    """A query that calls what may do something; pgaudit tells of it only the tables it reads."""
+    told = Statement(_QUERIES[command], "function", tuple(filter(None, called)))
+    operation = class_of(told)
+    if kind:
+        others = tuple(("function", name) for name in told.names)
+        told = Statement(told.verb, kind, others=others)
+    return told, operation
+
+
 def _by_command(command: str, kind: str, group: str) -> Statement:
     """What the command alone says, where the statement is not logged or is one of several."""
     if command == "???":  # a right that is none of those pgaudit names, as of a view's owner
         return Statement("access", kind)
     words = command.lower().split(" ")
     verb, rest = words[0], "_".join(words[1:])
+    if words == ["select", "into"]:
+        return Statement("select_into", "table")
     if verb == "truncate":
         return Statement(verb, "table")
     if verb == "copy":

@@ -1,30 +1,33 @@
 """The words of an SQL text, as PostgreSQL cuts it: names, strings, marks. Pure.
 
 Comments and white space are left out, quoted names and strings unquoted, unquoted names in lower
-case (PostgreSQL manual, "Lexical Structure"). A text cut off anywhere gives the words before the
-cut. Reading is lazy: what nobody asks for is not looked at.
+case (PostgreSQL manual, "Lexical Structure"): whatever is not ASCII is a letter, even a blank. A
+text cut off anywhere gives the words before the cut. Reading is lazy: what nobody asks for is not
+looked at.
 """
 
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 _WORD: Final = re.compile(
     r"""
-      (?P<blank>\s+|--[^\n]*)
+      (?P<blank>[ \t\n\r\f\v]+|--[^\n]*)
     | (?P<comment>/\*)
     | (?P<escaped>[eE]'(?P<e>[^'\\]*(?:(?:\\.|'')[^'\\]*)*)')
     | (?P<string>(?:[bBxXnN]|[uU]&)?'(?P<s>[^']*(?:''[^']*)*)')
     | (?P<quoted>(?:[uU]&)?"(?P<q>[^"]*(?:""[^"]*)*)")
-    | (?P<dollar>\$(?:[^\W\d]\w*)?\$)
-    | (?P<name>[^\W\d][\w$]*)
+    | (?P<dollar>\$(?:[A-Za-z_\x80-\U0010ffff][\w\x80-\U0010ffff]*)?\$)
+    | (?P<name>[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)
     | (?P<number>\d[\w.]*)
     | (?P<mark>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
+_SMALL: Final = {ord(one): one.lower() for one in string.ascii_uppercase}
 _COMMENT: Final = re.compile(r"/\*|\*/")
 
 
@@ -52,7 +55,7 @@ def words(text: str) -> Iterator[Word]:
             return
         kind, start, at = found.lastgroup or "mark", at, found.end()
         if kind == "name":
-            yield Word("name", found[0].lower(), start, at)
+            yield Word("name", lowered(found[0]), start, at)
         elif kind == "comment":
             at = _comment_end(text, at)
         elif kind == "dollar":
@@ -62,6 +65,11 @@ def words(text: str) -> Iterator[Word]:
             yield Word("string", body, start, at)
         elif kind != "blank":
             yield _plain(found, start, at)
+
+
+def lowered(text: str) -> str:
+    """`text` with its ASCII letters made small, as PostgreSQL does it to names."""
+    return text.lower() if text.isascii() else text.translate(_SMALL)
 
 
 def _plain(found: re.Match[str], start: int, end: int) -> Word:

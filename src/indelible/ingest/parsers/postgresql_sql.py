@@ -6,6 +6,7 @@ What is not known stays a verb without objects. Total: any text gives an answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
@@ -15,7 +16,16 @@ from indelible.base.limits import NAME_CHARS, REMEMBERED, TARGETS
 from indelible.ingest.parsers.postgresql_lex import words
 from indelible.ingest.parsers.postgresql_reading import Reading, Statement
 from indelible.ingest.parsers.postgresql_rights import definition, rights, setting
+from indelible.ingest.parsers.postgresql_select import (
+    QUERIES,
+    called,
+    glimpsed,
+    plain,
+    prepared,
+    query,
+)
 
+_SELECT: Final = re.compile(r"\s*select(?![\w$])", re.IGNORECASE)
 _READ_CHARS: Final = 16 * NAME_CHARS
 """A longer text is read so far only: what it does stands at its beginning."""
 
@@ -24,11 +34,15 @@ def statements(text: str) -> tuple[Statement, ...]:
     """The statements of a text, in order, at most `limits.TARGETS`.
 
     Of a very long text only its beginning is read; where more statements may follow, an empty one
-    stands for them.
+    stands for them, and a query is told as one that may do something where its rest looks so.
     """
     if len(text) <= NAME_CHARS:
         return _remembered(text)
     found = _read(text[:_READ_CHARS])
+    if len(text) > _READ_CHARS and found and found[-1].verb in QUERIES and not plain(text):
+        last = found[-1]
+        names = last.names if last.kind == "function" else ()
+        found = (*found[:-1], Statement(last.verb, "function", (*names, *glimpsed(text))))
     more = ";" in text[_READ_CHARS:].rstrip("; \t\r\n")
     return (*found, Statement()) if more else found
 
@@ -48,6 +62,17 @@ def only(text: str) -> Statement:
     return found[0] if len(found) == 1 else Statement()
 
 
+def functions(text: str) -> tuple[str, ...]:
+    """The functions that queries in a text call and that may do something, in order."""
+    return _calls_remembered(text) if len(text) <= NAME_CHARS else _calls(text)
+
+
+def _calls(text: str) -> tuple[str, ...]:
+    if plain(text):
+        return ()
+    return tuple(name for one in statements(text) for name in called(one))
+
+
 def redacted(text: str) -> str:
     """`text` with every string behind PASSWORD replaced as pgaudit does it."""
     if "password" not in text.lower():
@@ -63,12 +88,19 @@ def redacted(text: str) -> str:
 
 
 def _read(text: str) -> tuple[Statement, ...]:
+    if _SELECT.match(text) and ";" not in text.rstrip("; \t\r\n") and plain(text):
+        return (Statement("select"),)
     return tuple(islice(_statements(text), TARGETS))
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _remembered(text: str) -> tuple[Statement, ...]:
     return _read(text)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _calls_remembered(text: str) -> tuple[str, ...]:
+    return _calls(text)
 
 
 def _statements(text: str) -> Iterator[Statement]:
@@ -184,6 +216,7 @@ _READERS: Final[dict[str, Callable[[str, Reading], Statement]]] = {
     **dict.fromkeys(("begin", "start", "commit", "end", "rollback", "abort", "savepoint",
                      "release"), _transaction),
     **dict.fromkeys(("listen", "notify", "unlisten"), _listening),
+    **dict.fromkeys(QUERIES, query), "prepare": prepared,
     "explain": _explained,
     "copy": _copy, "reassign": _reassign, "security": _label, "load": _library,
 }

@@ -8,10 +8,12 @@ from msgspec import UNSET, UnsetType
 
 from indelible.event.model import Operation
 from indelible.ingest.parsers.pick import action
+from indelible.ingest.parsers.postgresql_functions import operation_of
 from indelible.ingest.parsers.postgresql_reading import Statement
+from indelible.ingest.parsers.postgresql_select import QUERIES
 
 _CLASSES: Final[dict[Operation, str]] = {
-    Operation.CREATE: "create insert import",
+    Operation.CREATE: "create insert import select_into",
     Operation.READ: "select show explain fetch move declare",
     Operation.UPDATE: "update merge alter comment security_label reassign_owned refresh",
     Operation.DELETE: "delete drop truncate drop_owned",
@@ -38,8 +40,12 @@ _POWERS: Final = frozenset(
 
 def named(told: Statement) -> str:
     """The action: `postgresql.table.drop`; of what is not SQL or several: `statement.execute`."""
+    if _acts(told):
+        return "postgresql.function.execute"
     if told.verb not in _OPERATIONS or told.verb == "with":
         return "postgresql.statement.execute"
+    if told.verb == "select_into":
+        return "postgresql.table.create"
     if told.verb == "do":
         return "postgresql.block.execute"
     if told.verb in _OF_ROWS:
@@ -50,9 +56,15 @@ def named(told: Statement) -> str:
 def class_of(told: Statement) -> Operation | UnsetType:
     """The operation class of a statement.
 
-    A right given to a role is a grant however it is written: by GRANT, as a default for objects
-    to come, or as a switch of ALTER ROLE.
+    A query is what the functions do that it calls, and a read where they only answer. A right
+    given to a role is a grant however it is written: by GRANT, as a default for objects to come,
+    or as a switch of ALTER ROLE.
     """
+    if _acts(told):
+        return operation_of(told.names)
+    if told.verb == "select_into":
+        called = operation_of(name for kind, name in told.others if kind == "function")
+        return Operation.CREATE if called is Operation.EXECUTE else called
     if told.verb == "copy":
         return Operation.IMPORT if told.inward else Operation.EXPORT
     if told.verb == "alter":
@@ -65,3 +77,8 @@ def class_of(told: Statement) -> Operation | UnsetType:
         if told.kind == "role" and len(powers) == 1:
             return Operation.GRANT if True in powers else Operation.REVOKE
     return _OPERATIONS.get(told.verb, Operation.EXECUTE if told.verb else UNSET)
+
+
+def _acts(told: Statement) -> bool:
+    """Whether it is a query with a function that may do something."""
+    return told.verb in QUERIES and told.kind == "function"

@@ -77,7 +77,7 @@ def _actor(record: dict[str, Any], request: dict[str, Any], act: Act, path: str)
     session = pick.text(request, "client_token_accessor") or pick.text(auth, "accessor")
     method = pick.text(request, "mount_type") or act.name if login else ""
     proof = Auth(method=method) if method else UNSET
-    name = _name(said, shown)
+    kind, name = _holder(said, shown)
     if not name and login and act.operation is Operation.LOGIN:
         name = path.rpartition("/login/")[2] if "/login/" in path else ""
         if name:
@@ -86,43 +86,54 @@ def _actor(record: dict[str, Any], request: dict[str, Any], act: Act, path: str)
     if not name:
         return _nobody(request, proof)
     return Actor(
-        type=_type(said, shown),
+        type=kind,
         id=name,
-        email=pick.or_unset(pick.text(said, "email")),
+        email=UNSET if _chosen(said, shown) else pick.or_unset(pick.text(said, "email")),
         session=pick.or_unset(session),
         auth=proof,
     )
 
 
-def _name(said: dict[str, Any], shown: str) -> str:
-    """The name that people use: the auth method's own, else the token's display name.
+def _holder(said: dict[str, Any], shown: str) -> tuple[ActorType, str]:
+    """What holds the token, by the name that people use; '' where nothing names it.
 
-    A display name is the mount and the name (`userpass-ann`); the name alone is taken where the
-    metadata says it too.
+    A login's display name is the mount and the name (`userpass-ann`); the name alone is taken
+    where the method's metadata say it too. What somebody chose names nobody else than the token
+    or the role itself (manual of `token create` and of AppRole's SecretID: both take metadata).
     """
+    if _made(shown):
+        return ActorType.API_KEY, shown
+    role = pick.text(said, "role_name")
+    if role:
+        return ActorType.SERVICE, role
     for key in ("username", "email"):
         name = pick.text(said, key)
-        if name and (key == "username" or shown.endswith(f"-{name}")):
-            return name
+        if name and shown.endswith(f"-{name}"):
+            return ActorType.USER, name
     account = pick.text(said, "service_account_name")
-    if account:
-        space = pick.text(said, "service_account_namespace")
-        return f"{space}/{account}" if space else account
-    return pick.text(said, "role_name") or shown
+    space = pick.text(said, "service_account_namespace")
+    if account and shown.endswith(f"-{space}-{account}"):
+        return ActorType.SERVICE, f"{space}/{account}"
+    machine = shown.startswith(_MACHINES) and not shown.startswith(_PEOPLE)
+    return (ActorType.SERVICE if machine else ActorType.USER), shown
 
 
-def _type(said: dict[str, Any], shown: str) -> ActorType:
-    """Users log in as themselves, services by a role; a token made of a token is a key."""
-    if "username" in said or "email" in said:
-        return ActorType.USER
-    if "role_name" in said or "service_account_name" in said:
-        return ActorType.SERVICE
-    method = shown.partition("-")[0]
-    if method in ("token", "root"):
-        return ActorType.API_KEY
-    if shown.startswith(_MACHINES) and not shown.startswith(_PEOPLE):
-        return ActorType.SERVICE
-    return ActorType.USER
+def _made(shown: str) -> bool:
+    """Whether a token was made of another one, or is a root's: Vault names both so itself."""
+    return shown.partition("-")[0] in ("token", "root")
+
+
+def _chosen(said: dict[str, Any], shown: str) -> bool:
+    """Whether whoever made the token, or the SecretID, could write any metadata he liked."""
+    return _made(shown) or "role_name" in said
+
+
+def _claimed(said: dict[str, Any], shown: str) -> str:
+    """A name that metadata give and that nobody vouches for."""
+    name = pick.text(said, "username", "email", "service_account_name")
+    if not name or (not _chosen(said, shown) and shown.endswith(f"-{name}")):
+        return ""
+    return name
 
 
 def _nobody(request: dict[str, Any], proof: Auth | UnsetType) -> Actor:
@@ -182,6 +193,7 @@ def _facts(
 ) -> dict[str, object]:
     """What has no member of its own. Never the values that were read or written."""
     auth = pick.member(record, "auth")
+    said = pick.member(auth, "metadata")
     policies = [one for one in pick.items(auth, "policies") if isinstance(one, str)]
     return pick.flat({
         "vendor_action": operation,
@@ -191,7 +203,8 @@ def _facts(
         "display_name": pick.text(auth, "display_name"),
         "entity_id": pick.text(auth, "entity_id"),
         "token_type": pick.text(auth, "token_type"),
-        "role": pick.text(pick.member(auth, "metadata"), "role", "role_name"),
+        "role": pick.text(said, "role", "role_name"),
+        "claimed_name": _claimed(said, pick.text(auth, "display_name")),
         "client_id": pick.text(request, "client_id"),
         "wrap_ttl": request.get("wrap_ttl") if request.get("wrap_ttl") else None,
         "certificate": pick.text(request, "client_certificate_serial_number"),

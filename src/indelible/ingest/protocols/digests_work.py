@@ -117,7 +117,7 @@ class Digests:
     async def _judge(self, found: Found, *, fill: bool) -> None:
         """Check a digest and put on record what came of it."""
         signature, moved = await self._signature(found), _moved(found)
-        future = signature != "valid" and found.digest.end_us > wall_us() + _HOUR_US
+        future = signature != "valid" and found.digest.end_us > self._work.now_us() + _HOUR_US
         if signature in _FALSE or moved or future:
             checked = Checked(signature, moved, future)
             await self._work.tell(records.verified(found, checked, UNNUMBERED))
