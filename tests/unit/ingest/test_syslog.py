@@ -71,6 +71,23 @@ def test_a_length_that_nobody_means_breaks_the_stream_after_what_came_before() -
     assert "999999999" in framer.broken
 
 
+@pytest.mark.parametrize("pieces", [1, 7, 1_000])
+def test_a_client_of_http_is_hung_up_on_and_nothing_of_it_is_kept(pieces: int) -> None:
+    said = b"POST /v1/events?a=b HTTP/1.1\r\nAuthorization: Bearer secret\r\n\r\n{}"
+    framer = Framer()
+    found = [frame for at in range(0, len(said), pieces) if not framer.broken
+             for frame in framer.feed(said[at : at + pieces])]
+    assert (found, framer.end(), framer.broken) == ([], [], "it is a request of HTTP")
+
+
+def test_a_message_that_speaks_of_http_is_one() -> None:
+    framer = Framer()
+    first = b"<13>a: GET / HTTP/1.1"
+    assert [one.message for one in framer.feed(first + b"\nGET / HTTP/1.1\n")] == [
+        first, b"GET / HTTP/1.1"]
+    assert not framer.broken
+
+
 def test_an_end_within_a_counted_message_is_told() -> None:
     assert fed(b"20 <1>only a par") == [Frame(b"<1>only a par", whole=False)]
     assert fed(b"<1>a last line without its end") == [Frame(b"<1>a last line without its end")]

@@ -18,17 +18,16 @@ from typing import Final, NamedTuple
 from indelible.base.limits import SYSLOG_BYTES
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser
-from indelible.ingest.parsers.finish import CONTENT_BYTES, opened, parse_message
+from indelible.ingest.parsers.finish import opened, parse_message
 from indelible.ingest.parsers.syslog_line import unwrap
 from indelible.ingest.parsers.table import AUTO, parser_named
 
 _COUNTED = re.compile(rb"([1-9]\d{0,8}) (<|\Z)")
 _COUNTING = re.compile(rb"[1-9]\d{0,8}\Z")
 _ENDS = re.compile(rb"[\n\0]")
+_HTTP = re.compile(rb"[A-Z]{3,10} \S+ HTTP/\d")
 _NUMBER_MOST: Final = len("999999999 <")
 _LONGEST: Final = 64 * SYSLOG_BYTES
-_ESCAPED_BYTES: Final = CONTENT_BYTES // 8
-"""Fits into an event whatever it holds: an escape takes six bytes."""
 
 
 class Frame(NamedTuple):
@@ -41,7 +40,8 @@ class Frame(NamedTuple):
 class Framer:
     """Messages of one connection, fed with whatever arrives.
 
-    `broken` says why the stream cannot be told into messages any more; the connection must end.
+    `broken` says why the stream cannot be told into messages any more; the connection must end. One
+    that begins as a request of HTTP is broken from the start: its lines hold a credential, perhaps.
     """
 
     def __init__(self) -> None:
@@ -50,6 +50,7 @@ class Framer:
         self._line = False  # whether what is held is the beginning of a line
         self._skip = 0  # octets of a counted message that are passed over
         self._skip_line = False
+        self._first = True
         self.broken = ""
 
     @property
@@ -83,6 +84,10 @@ class Framer:
                 continue
             begun = at
             at = self._one(text, at, found)
+            if found and self._first:
+                self._first = False
+                if _HTTP.match(found[0].message):
+                    found, self.broken = [], "it is a request of HTTP"
             if at < 0:
                 self._held += text[begun:]
                 break
