@@ -1,8 +1,8 @@
 """What is missing, put on record: gaps, daily statements, silence and other changes of a source.
 
 Runs on a beat in the writer. The figures live in `app.sourcing`; what they mean is decided by the
-pure modules of `ingest.completeness`. After a crash the counts of the last minute are made up for
-from the log itself, so that an event that was answered is counted, and no gap is invented.
+pure modules of `ingest.completeness`. After a crash nothing is told before `app.recount` has made
+up for what the counts lack.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-import msgspec
-
 from indelible.app.core import Core
-from indelible.app.sourcing import Reach
+from indelible.app.recount import recount
 from indelible.base.clock import MICROS, wall_us
 from indelible.base.limits import GAP_SECONDS, SOURCES_AT_ONCE
 from indelible.ingest.completeness.numbers import Span
@@ -25,59 +23,16 @@ from indelible.ledger.incoming import Source, own_record
 _DAY_US = 86_400 * MICROS
 
 
-class _From(msgspec.Struct):
-    number: int
-    seq: int = 0
-    boot: str = ""
-
-
-class _Said(msgspec.Struct):
-    kind: str
-    source: _From
-    flags: list[str] = []
-    data: msgspec.Raw = msgspec.Raw()
-
-
-class _Gap(msgspec.Struct):
-    source: int
-    boot: str
-    first: int
-    last: int
-    state: str = "open"
-    data: msgspec.Raw = msgspec.Raw()
-
-
-class _Summary(msgspec.Struct):
-    count: int
-
-
-class _Counts(msgspec.Struct):
-    """What a summary or a statement of the audit policy counts."""
-
-    summary: _Summary | None = None
-    source: int = 0
-    hour: str = ""
-    dropped_by_rule: int = 0
-
-
-_said = msgspec.json.Decoder(_Said).decode
-_counts = msgspec.json.Decoder(_Counts).decode
-
-
 class Completeness:
     """The beat. Lives in the writer's loop."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._size_at_start = core.ledger.tree.size
-        self._declared: list[_Gap] = []
-        core.sourcing.behind = True
 
     async def beat(self) -> None:
         """Look at every source once."""
         core = self._core
-        if core.sourcing.behind:
-            await self._catch_up()
+        await recount(core)
         await core.unstated.beat()
         now = wall_us()
         for number, (source, settings) in enumerate(core.known_sources()):
@@ -90,40 +45,6 @@ class Completeness:
             told += await self._day(source, tally, settings, now)
             if told or tally.rhythm.hour != hour:
                 core.sourcing.tally(source)
-
-    async def _catch_up(self) -> None:
-        """Count what was stored after the counts were last kept, before this start."""
-        core, reach = self._core, self._core.sourcing.reach
-        if reach is not None and reach.upto < self._size_at_start:
-            loop = asyncio.get_running_loop()
-            counted = await loop.run_in_executor(core.threads, self._count, reach)
-            for number, late in counted.items():
-                late.add_to(core.sourcing.tally(Source(number, "")), wall_us())
-            for gap in self._declared:
-                numbers = core.sourcing.tally(Source(gap.source, "")).numbers.get(gap.boot)
-                if gap.state == "lost":
-                    core.sourcing.tally(Source(gap.source, "")).stretches += 1
-                elif numbers is not None and gap.state == "open":
-                    numbers.recorded(Span(gap.first, gap.last))
-        core.sourcing.behind = False
-
-    def _count(self, reach: Reach) -> dict[int, _Late]:
-        found: dict[int, _Late] = {}
-        for start, bodies, _ in self._core.ledger.reader.spans(reach.upto, self._size_at_start):
-            for index, body in enumerate(bodies, start):
-                if reach.holds(index):
-                    continue
-                said = _said(body)
-                if said.kind == "gap" and not said.source.number:
-                    self._declared.append(msgspec.json.decode(said.data, type=_Gap))
-                if said.source.number:
-                    found.setdefault(said.source.number, _Late()).take(index, said)
-                elif said.kind == "statement" and b'"dropped_by_rule":' in bytes(said.data):
-                    dropped = _counts(said.data)
-                    if dropped.hour:  # not the statement of a day, which says it all again
-                        late = found.setdefault(dropped.source, _Late())
-                        late.dropped_by_rule += dropped.dropped_by_rule
-        return found
 
     async def _numbers(self, source: Source, tally: Tally, now: int) -> int:
         """Put gaps on record that are due, and those that closed; how many."""
@@ -211,43 +132,3 @@ async def declare_gap(core: Core, source: Source, boot: str, gap: Span, state: s
     )
     if state == "lost":
         core.sourcing.tally(source).stretches += 1
-
-
-class _Late:
-    """What the log says of one source's events since the counts were kept."""
-
-    def __init__(self) -> None:
-        self.stored = self.unparsed = self.repeats = self.conflicts = self.stripped = 0
-        self.summarised = self.dropped_by_rule = 0
-        self.first = self.last = -1
-        self.boots: dict[str, list[int]] = {}
-
-    def take(self, index: int, said: _Said) -> None:
-        """Count one event."""
-        if "summary" in said.flags:
-            summary = _counts(said.data).summary
-            self.summarised += summary.count if summary is not None else 0
-        else:
-            self.stored += 1
-        self.unparsed += said.kind == "unparsed"
-        self.stripped += "stripped" in said.flags
-        self.repeats += "probable_repeat" in said.flags
-        self.conflicts += "id_conflict" in said.flags
-        self.first = index if self.first < 0 else self.first
-        self.last = index
-        if said.source.seq:
-            self.boots.setdefault(said.source.boot, []).append(said.source.seq)
-
-    def add_to(self, tally: Tally, now_us: int) -> None:
-        """Make up for what the counts lack."""
-        tally.stored += self.stored
-        tally.unparsed += self.unparsed
-        tally.repeats += self.repeats
-        tally.conflicts += self.conflicts
-        tally.stripped += self.stripped
-        tally.summarised += self.summarised
-        tally.dropped_by_rule += self.dropped_by_rule
-        if self.last >= 0:
-            tally.stored_at(self.first, self.last)
-        for boot, numbers in self.boots.items():
-            tally.numbered(boot, numbers, now_us)

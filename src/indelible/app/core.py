@@ -19,6 +19,7 @@ from indelible.app.audit_policy import AuditPolicies
 from indelible.app.damage import findings
 from indelible.app.place import Place
 from indelible.app.proving import Prover
+from indelible.app.recount import recount
 from indelible.app.sourcing import Sourcing
 from indelible.app.unstated import UnstatedEvents
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
@@ -30,6 +31,7 @@ from indelible.base.limits import (
     CLOCK_IDLE_DAYS,
     CLOCK_STEP_SECONDS,
     KEY_OVERLAP_DAYS,
+    RECOUNT_FIRST,
     ROOM_THREADS,
     SOURCES,
 )
@@ -272,7 +274,16 @@ class Core:
             await self.own(own_record("event", "indelible.journal.quarantine", data))
             mark_reported(self.ledger.paths, torn)
         await self.audit_policy.begin()
+        await self._recount()
         await self.unstated.begin()
+
+    async def _recount(self) -> None:
+        """Count what the counts lack before more comes; where that is much, it can wait."""
+        try:
+            if self.sourcing.uncounted <= RECOUNT_FIRST:
+                await recount(self)
+        except (IndelibleError, OSError) as error:
+            _log.error("the counts of sources are behind the log: %s", error)
 
     async def announce_signing_keys(self) -> None:
         """Say in the log which keys sign now, and then in `vkey`: where that file names others.

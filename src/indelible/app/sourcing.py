@@ -12,7 +12,7 @@ import msgspec
 
 from indelible.base.clock import wall_us
 from indelible.base.errors import IndelibleError
-from indelible.base.limits import SORTED_EVENTS, SOURCES
+from indelible.base.limits import REACH_RANGES, SORTED_EVENTS, SOURCES
 from indelible.ingest.completeness.tally import Tally
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.protocols.hub import Configured
@@ -63,6 +63,15 @@ class Reach(NamedTuple):
         """Whether the event at an index is in the counts."""
         return index < self.upto or any(first <= index < end for first, end in self.ahead)
 
+    def lacks(self, size: int) -> list[tuple[int, int]]:
+        """The ranges below `size` that are not in the counts, in their order."""
+        found, at = [], self.upto
+        for first, end in sorted(self.ahead):
+            if at < min(first, size):
+                found.append((at, min(first, size)))
+            at = max(at, end)
+        return [*found, (at, size)] if at < size else found
+
 
 class Sourcing:
     """Settings and counts of all sources. Lives in the writer's loop; the database is asked when
@@ -91,8 +100,15 @@ class Sourcing:
         self._tallies = dict(_counts(meta))
         self._changed: set[int] = set()
         self.figures: dict[tuple[str, str], dict[str, str]] = {}  # as the collector says them
-        self.behind = False  # the log holds events that these counts lack
+        self._lacking = self._lacks()
         self.on_change: Callable[[], None] = lambda: None
+
+    def _lacks(self) -> list[tuple[int, int]]:
+        """Ranges of the log that the counts lack as they were kept, the oldest first."""
+        reach = self.reach
+        if reach is None and self._tallies:  # an old folder, where nobody knows
+            return []
+        return (reach or Reach(0)).lacks(self._size())
 
     # --- settings
 
@@ -188,13 +204,43 @@ class Sourcing:
     def changed(self) -> tuple[dict[int, bytes], Reach | None]:
         """The counts that changed since this was asked last, to be kept; and which events are in
         them, None when nothing is to be kept now."""
-        if self.behind:
+        if len(self._lacking) > REACH_RANGES:
             return {}, None
         changed, self._changed = self._changed, set()
         kept = {number: msgspec.json.encode(self._tallies[number]) for number in changed}
         self._prune()
+        return kept, self._reaches()
+
+    def _reaches(self) -> Reach:
+        """Which events are in the counts now."""
         upto = min(self._under_way.values(), default=self._size())
-        return kept, Reach(upto, tuple(self._ahead))
+        if not self._lacking:
+            return Reach(upto, tuple(self._ahead))
+        ends = [end for _, end in self._lacking]
+        firsts = [*(first for first, _ in self._lacking[1:]), max(upto, ends[-1])]
+        return Reach(self._lacking[0][0], (*zip(ends, firsts, strict=True), *self._ahead))
+
+    @property
+    def behind(self) -> bool:
+        """Whether the log holds events that these counts lack."""
+        return bool(self._lacking)
+
+    @property
+    def uncounted(self) -> int:
+        """How many entries of the log were not looked at for these counts yet."""
+        return sum(end - first for first, end in self._lacking)
+
+    def lacking(self, most: int) -> tuple[int, int] | None:
+        """The oldest [first, end) that the counts lack, of at most so many events."""
+        if not self._lacking:
+            return None
+        first, end = self._lacking[0]
+        return first, min(end, first + most)
+
+    def made_up(self, upto: int) -> None:
+        """Everything below is in the counts now."""
+        left = ((max(first, upto), end) for first, end in self._lacking)
+        self._lacking = [(first, end) for first, end in left if first < end]
 
     def flush(self, kept: dict[int, bytes], reach: Reach) -> None:
         """Keep counts durably, in one transaction with what says how far they reach."""

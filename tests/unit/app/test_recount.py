@@ -1,0 +1,193 @@
+"""What the log holds and the counts lack is counted once, whoever opened the folder meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indelible.app import completeness, recount, sourcing
+from indelible.app import core as core_module
+from indelible.app.completeness import Completeness
+from indelible.app.local import LocalLedger
+from indelible.app.sourcing import Reach
+from indelible.base.clock import MICROS, wall_us
+from indelible.base.limits import GAP_SECONDS
+from support.policed import Life, Policed, native
+
+
+class Clock:
+    """The time of counts and gaps, which a test moves."""
+
+    def __init__(self) -> None:
+        self.now = wall_us()
+
+    def passes(self, seconds: int = GAP_SECONDS + 1) -> None:
+        self.now += seconds * MICROS
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (completeness, recount, sourcing):
+        monkeypatch.setattr(module, "wall_us", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Policed:
+    return Policed(tmp_path)
+
+
+async def send(life: Life, *numbers: int, boot: str = "b1", **more: Any) -> None:
+    await life.send(native(*({"source": {"seq": n, "boot": boot}, **more} for n in numbers)))
+
+
+async def beat(life: Life) -> None:
+    await Completeness(life.core).beat()
+
+
+def gaps(life: Life) -> list[tuple[int, int, str]]:
+    """Every gap on record."""
+    found = [one["data"] for one in life.bodies() if one["kind"] == "gap"]
+    return [(one["first"], one["last"], one["state"]) for one in found]
+
+
+def stored(life: Life) -> int:
+    """How many events of sources stand in the log."""
+    return sum(1 for one in life.bodies() if one["source"]["number"])
+
+
+def command(house: Policed) -> None:
+    """Any command on a folder that no server has."""
+
+    async def main() -> None:
+        async with LocalLedger(house.data):
+            return
+
+    asyncio.run(main())
+
+
+# --- a command on the folder between a crash and the next start
+
+
+@pytest.mark.parametrize("commands", [1, 3])
+@pytest.mark.parametrize("first", [100_000, 0], ids=["at-once", "later"])
+def test_a_command_after_a_crash_makes_no_gap_and_loses_no_count(
+    house: Policed, clock: Clock, monkeypatch: pytest.MonkeyPatch, commands: int, first: int
+) -> None:
+    monkeypatch.setattr(core_module, "RECOUNT_FIRST", first)
+
+    async def before(life: Life) -> None:
+        await send(life, 1, 2)
+        await life.core.state_tally()
+        await send(life, 3, 4, 5)
+
+    async def after(life: Life) -> None:
+        await send(life, 6)
+        clock.passes()
+        await beat(life)
+        assert gaps(life) == []
+        assert life.view().stored == life.view().received == stored(life) == 6
+
+    house.live(before, crash=True)
+    for _ in range(commands):
+        command(house)
+    house.live(after)
+
+
+def test_what_a_command_brings_is_counted_though_older_events_are_not_yet(
+    house: Policed, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core_module, "RECOUNT_FIRST", 0)
+
+    async def before(life: Life) -> None:
+        await send(life, 1, 2)
+        await life.core.state_tally()
+        await send(life, 3, 4)
+
+    async def local() -> None:
+        async with LocalLedger(house.data) as ledger:
+            life = Life(ledger.core)
+            assert ledger.core.sourcing.behind
+            await send(life, 5, 8)
+            await life.send([], rejected=2)
+
+    async def after(life: Life) -> None:
+        view = life.view()
+        assert (view.stored, view.refused, view.received) == (6, 2, 8)
+        clock.passes()
+        await beat(life)
+        assert gaps(life) == [(6, 7, "open")]
+
+    house.live(before, crash=True)
+    asyncio.run(local())
+    house.live(after, crash=True)
+    house.live(after)
+
+
+def test_a_crash_before_the_counts_were_ever_kept_loses_none(
+    house: Policed, clock: Clock
+) -> None:
+    async def before(life: Life) -> None:
+        await send(life, 1, 2, 3)
+
+    async def after(life: Life) -> None:
+        assert life.view().stored == 3
+        await send(life, 5)
+        clock.passes()
+        await beat(life)
+        assert gaps(life) == [(4, 4, "open")]
+
+    house.live(before, crash=True)
+    house.live(after)
+
+
+def test_the_log_is_read_a_piece_at_a_time(
+    house: Policed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recount, "RECOUNT_EVENTS", 2)
+
+    async def before(life: Life) -> None:
+        await send(life, *range(1, 12))
+
+    async def after(life: Life) -> None:
+        assert life.view().stored == 11
+        assert not life.core.sourcing.behind
+
+    house.live(before, crash=True)
+    house.live(after)
+
+
+def test_what_cannot_be_read_is_counted_later_and_nothing_twice(
+    house: Policed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recount, "RECOUNT_EVENTS", 4)
+    read, turns = recount._Piece.read, 0
+
+    def failing(reader: Any, first: int, end: int) -> Any:
+        nonlocal turns
+        turns += 1
+        if turns == 2:
+            raise OSError(5, "the disk is tired", "evidence")
+        return read(reader, first, end)
+
+    async def before(life: Life) -> None:
+        await send(life, *range(1, 12))
+
+    async def after(life: Life) -> None:
+        assert turns > 3
+        assert life.view().stored == 11
+
+    house.live(before, crash=True)
+    monkeypatch.setattr(recount._Piece, "read", failing)
+    house.live(after)
+
+
+def test_reach_knows_what_it_lacks() -> None:
+    assert Reach(5).lacks(5) == []
+    assert Reach(5).lacks(9) == [(5, 9)]
+    assert Reach(5, ((12, 14), (7, 9), (8, 10))).lacks(16) == [(5, 7), (10, 12), (14, 16)]
+    assert Reach(5, ((3, 6), (20, 22))).lacks(9) == [(6, 9)]
