@@ -8,6 +8,8 @@ up for what the counts lack.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from indelible.app.core import Core
@@ -18,7 +20,7 @@ from indelible.ingest.completeness.numbers import Span
 from indelible.ingest.completeness.rhythm import Finding
 from indelible.ingest.completeness.tally import Tally
 from indelible.ingest.sources import SourceSettings
-from indelible.ledger.incoming import Source, own_record
+from indelible.ledger.incoming import Own, Source, own_record
 
 _DAY_US = 86_400 * MICROS
 
@@ -51,12 +53,14 @@ class Completeness:
         told = 0
         for boot, numbers in list(tally.numbers.items()):
             for gap in numbers.due(now - GAP_SECONDS * MICROS):
-                await declare_gap(self._core, source, boot, gap, "open")
-                numbers.recorded(gap)
+                with on_record(self._core, source) as record:
+                    await record(gap_record(source, boot, gap, "open"))
+                    numbers.recorded(gap)
                 told += 1
             for gap in list(numbers.closed):
-                await declare_gap(self._core, source, boot, gap, "closed")
-                numbers.forget_closed(gap)
+                with on_record(self._core, source) as record:
+                    await record(gap_record(source, boot, gap, "closed"))
+                    numbers.forget_closed(gap)
                 told += 1
         return told
 
@@ -112,23 +116,46 @@ class Completeness:
                 data["audit_policy"] = self._core.audit_policy.version
             if day.first_index is not None:
                 data["first_index"], data["last_index"] = day.first_index, day.last_index
-            await self._core.own(own_record("statement", "ledger.completeness.state", data))
-        tally.new_day(today)
+            with on_record(self._core, source) as record:
+                await record(own_record("statement", "ledger.completeness.state", data))
+                tally.new_day(today)
+        else:
+            tally.new_day(today)
         return 1
 
 
-async def declare_gap(core: Core, source: Source, boot: str, gap: Span, state: str) -> None:
-    """Put on record that numbers of a source are missing.
-
-    `state` is `open` (they may yet come), `closed` (they came), or `lost` (where they were kept
-    they are not any more, so they never will).
-    """
-    await core.own(
-        own_record(
-            "gap", "ledger.gap.declare",
-            {"source": source.number, "boot": boot, "first": gap.first, "last": gap.last,
-             "state": state},
-        )
-    )
-    if state == "lost":
+async def declare_lost(core: Core, source: Source, boot: str, gap: Span) -> None:
+    """Put on record that numbers of a source are missing for good: where they were kept they are
+    not any more."""
+    with on_record(core, source) as record:
+        await record(gap_record(source, boot, gap, "lost"))
         core.sourcing.tally(source).stretches += 1
+
+
+def gap_record(source: Source, boot: str, gap: Span, state: str) -> Own:
+    """The record that numbers of a source are missing.
+
+    `state` is `open` (they may yet come), `closed` (they came), or `lost` (they never will).
+    """
+    return own_record(
+        "gap", "ledger.gap.declare",
+        {"source": source.number, "boot": boot, "first": gap.first, "last": gap.last,
+         "state": state},
+    )
+
+
+@contextmanager
+def on_record(core: Core, source: Source) -> Iterator[Callable[[Own], Awaitable[None]]]:
+    """What is put on record inside changes the counts of a source inside, too.
+
+    Counts that are kept hold both or neither, so that after a crash nothing is told again and
+    nothing is forgotten.
+    """
+
+    async def record(own: Own) -> None:
+        index = await core.own(own)
+        core.sourcing.counted(index, index + 1)
+        core.sourcing.tally(source)  # it changes now
+
+    with core.sourcing.under_way():
+        yield record

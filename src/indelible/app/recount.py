@@ -8,7 +8,9 @@ whoever opens the folder; a piece at a time is read and added, so that others ha
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -32,17 +34,21 @@ class _From(msgspec.Struct):
 class _Said(msgspec.Struct):
     kind: str
     source: _From
+    action: str = ""
     flags: list[str] = []
     data: msgspec.Raw = msgspec.Raw()
 
 
-class _Gap(msgspec.Struct):
+class _Told(msgspec.Struct):
+    """What a record says of a source: a gap, a day, or how it differs from its rhythm."""
+
     source: int
-    boot: str
-    first: int
-    last: int
+    boot: str = ""
+    first: int = 0
+    last: int = 0
     state: str = "open"
-    data: msgspec.Raw = msgspec.Raw()
+    day: str = ""
+    what: str = "silence"
 
 
 class _Summary(msgspec.Struct):
@@ -50,11 +56,10 @@ class _Summary(msgspec.Struct):
 
 
 class _Counts(msgspec.Struct):
-    """What a summary or a statement of the audit policy counts."""
+    """What a summary or an hour's statement of the audit policy counts."""
 
     summary: _Summary | None = None
     source: int = 0
-    hour: str = ""
     dropped_by_rule: int = 0
 
 
@@ -76,11 +81,11 @@ async def recount(core: Core) -> None:
 
 
 class _Piece:
-    """What one piece of the log says of all sources."""
+    """What one piece of the log says, in the order in which it says it of each source."""
 
     def __init__(self) -> None:
         self._late: dict[int, _Late] = {}
-        self._gaps: list[_Gap] = []
+        self._steps: list[tuple[int, _Late | _Said]] = []
 
     @classmethod
     def read(cls, reader: LedgerReader, first: int, end: int) -> _Piece:
@@ -91,28 +96,70 @@ class _Piece:
                 piece._take(index, _said(body))
         return piece
 
+    def _of(self, number: int) -> _Late:
+        """What comes of a source until something is told of it."""
+        late = self._late.get(number)
+        if late is None:
+            late = self._late[number] = _Late()
+            self._steps.append((number, late))
+        return late
+
     def _take(self, index: int, said: _Said) -> None:
         if said.source.number:
-            self._late.setdefault(said.source.number, _Late()).take(index, said)
-        elif said.kind == "gap":
-            self._gaps.append(msgspec.json.decode(said.data, type=_Gap))
+            self._of(said.source.number).take(index, said)
+        elif said.action in _TELLS:
+            number = msgspec.json.decode(said.data, type=_Told).source
+            self._late.pop(number, None)
+            self._steps.append((number, said))
         elif said.kind == "statement" and b'"dropped_by_rule":' in bytes(said.data):
             dropped = _counts(said.data)
-            if dropped.hour:  # not the statement of a day, which says it all again
-                late = self._late.setdefault(dropped.source, _Late())
-                late.dropped_by_rule += dropped.dropped_by_rule
+            self._of(dropped.source).dropped_by_rule += dropped.dropped_by_rule
 
     def add(self, core: Core) -> None:
         """Add it to the counts."""
-        for number, late in self._late.items():
-            late.add_to(core.sourcing.tally(Source(number, "")), wall_us())
-        for gap in self._gaps:
-            tally = core.sourcing.tally(Source(gap.source, ""))
-            numbers = tally.numbers.get(gap.boot)
-            if gap.state == "lost":
-                tally.stretches += 1
-            elif numbers is not None and gap.state == "open":
-                numbers.recorded(Span(gap.first, gap.last))
+        now = wall_us()
+        for number, step in self._steps:
+            tally = core.sourcing.tally(Source(number, ""))
+            if isinstance(step, _Late):
+                step.add_to(tally, now)
+            else:
+                told = msgspec.json.decode(step.data, type=_Told)
+                _TELLS[step.action](tally, told, now)
+
+
+def _gap(tally: Tally, told: _Told, now_us: int) -> None:
+    """A gap stands on record already, or that it closed."""
+    numbers, gap = tally.numbers.get(told.boot), Span(told.first, told.last)
+    if told.state == "lost":
+        tally.stretches += 1
+    elif numbers is not None and told.state == "open":
+        numbers.stood(gap, now_us)
+    elif numbers is not None:
+        numbers.ended(gap)
+
+
+def _day(tally: Tally, told: _Told, _now_us: int) -> None:
+    """A day is stated already: the next one began there."""
+    ended = (date.fromisoformat(told.day) - date(1970, 1, 1)).days
+    if tally.day.number <= ended:
+        tally.new_day(ended + 1)
+
+
+def _differs(tally: Tally, told: _Told, now_us: int) -> None:
+    """A difference from its rhythm is told already, or that it is over."""
+    if told.state == "begun":
+        tally.rhythm.told[told.what] = now_us
+    else:
+        tally.rhythm.told.pop(told.what, None)
+
+
+_TELLS: Final[dict[str, Callable[[Tally, _Told, int], None]]] = {
+    "ledger.gap.declare": _gap,
+    "ledger.completeness.state": _day,
+    "ledger.silence.declare": _differs,
+    "ledger.source.differ": _differs,
+}
+"""What the ledger itself says of a source, by its action, and what follows for the counts."""
 
 
 class _Late:

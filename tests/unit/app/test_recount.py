@@ -15,6 +15,7 @@ from indelible.app.local import LocalLedger
 from indelible.app.sourcing import Reach
 from indelible.base.clock import MICROS, wall_us
 from indelible.base.limits import GAP_SECONDS
+from indelible.ingest.sources import SourceSettings
 from support.policed import Life, Policed, native
 
 
@@ -191,3 +192,160 @@ def test_reach_knows_what_it_lacks() -> None:
     assert Reach(5).lacks(9) == [(5, 9)]
     assert Reach(5, ((12, 14), (7, 9), (8, 10))).lacks(16) == [(5, 7), (10, 12), (14, 16)]
     assert Reach(5, ((3, 6), (20, 22))).lacks(9) == [(6, 9)]
+
+
+# --- what is on record, and what came since
+
+
+def test_a_gap_whose_events_came_before_a_crash_is_closed_after_it(
+    house: Policed, clock: Clock
+) -> None:
+    async def before(life: Life) -> None:
+        await send(life, 1, 2)
+        await life.core.state_tally()
+        await send(life, 6)
+        clock.passes()
+        await beat(life)
+        await send(life, 4, 3)
+
+    async def after(life: Life) -> None:
+        clock.passes()
+        await beat(life)
+        await beat(life)
+        assert gaps(life)[0] == (3, 5, "open")
+        assert sorted(gaps(life)[1:]) == [(3, 3, "closed"), (4, 4, "closed")]
+        assert life.view().gaps == 1
+
+    house.live(before, crash=True)
+    house.live(after, crash=True)
+    house.live(after)
+
+
+def test_a_gap_that_closed_is_not_closed_again_after_a_crash(
+    house: Policed, clock: Clock
+) -> None:
+    async def before(life: Life) -> None:
+        await send(life, 1, 2, 6)
+        clock.passes()
+        await beat(life)
+        await life.core.state_tally()
+        await send(life, 3)
+        await beat(life)
+        await send(life, 5)
+        await beat(life)
+        await send(life, 4)
+
+    async def after(life: Life) -> None:
+        clock.passes()
+        await beat(life)
+        assert gaps(life) == [
+            (3, 5, "open"), (3, 3, "closed"), (5, 5, "closed"), (4, 4, "closed"),
+        ]
+        assert life.view().gaps == 0
+
+    house.live(before, crash=True)
+    house.live(after, crash=True)
+    house.live(after)
+
+
+def test_a_gap_closes_though_what_came_was_rolled_up(house: Policed, clock: Clock) -> None:
+    async def before(life: Life) -> None:
+        await life.rules('[[rule]]\nwhen = "action:doc.read"\nthen = "summarise"\n')
+        await send(life, 1, 2, action="doc.update")
+        await life.core.state_tally()
+        await send(life, 5, action="doc.update")
+        clock.passes()
+        await beat(life)
+        await send(life, 3, 4)
+
+    async def after(life: Life) -> None:
+        clock.passes()
+        await beat(life)
+        assert gaps(life) == [(3, 4, "open"), (3, 4, "closed")]
+        assert life.view().gaps == 0
+
+    house.live(before, crash=True)
+    house.live(after, crash=True)
+    house.live(after)
+
+
+def test_counts_that_are_kept_while_a_gap_is_put_on_record_tell_it_once(
+    house: Policed, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def before(life: Life) -> None:
+        await send(life, 1, 5)
+        clock.passes()
+        own = life.core.own
+
+        async def kept_meanwhile(record: Any) -> int:
+            index = await own(record)
+            if b"ledger.gap.declare" in record.content:
+                await life.core.state_tally()
+            return index
+
+        monkeypatch.setattr(life.core, "own", kept_meanwhile)
+        await beat(life)
+
+    async def after(life: Life) -> None:
+        clock.passes()
+        await beat(life)
+        assert gaps(life) == [(2, 4, "open")]
+        assert life.view().gaps == 3
+
+    house.live(before, crash=True)
+    house.live(after)
+
+
+def test_a_day_and_a_silence_are_told_once_over_a_crash(house: Policed, clock: Clock) -> None:
+    async def before(life: Life) -> None:
+        await life.rooms.put_source(SourceSettings(id="app", silence=300), None)
+        await send(life, 1, 2)
+        await beat(life)
+        await life.core.state_tally()
+        await send(life, 3)
+        clock.passes(86_400)
+        await beat(life)
+        await send(life, 4)
+
+    async def after(life: Life) -> None:
+        await beat(life)
+        days = [one["data"]["received"] for one in life.bodies() if "day" in one.get("data", {})]
+        silences = [one["data"]["state"] for one in life.bodies() if one["kind"] == "silence"]
+        assert (days, silences[:1], silences.count("begun")) == ([3], ["begun"], 1)
+        assert life.view().received == 4
+
+    async def next_day(life: Life) -> None:
+        clock.passes(86_400)
+        await beat(life)
+        days = [one["data"]["received"] for one in life.bodies() if "day" in one.get("data", {})]
+        assert days == [3, 1]
+
+    house.live(before, crash=True)
+    house.live(after, crash=True)
+    house.live(next_day)
+
+
+def test_a_gap_closes_though_its_events_came_before_the_log_was_read_back(
+    house: Policed, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core_module, "RECOUNT_FIRST", 0)
+
+    async def before(life: Life) -> None:
+        await send(life, 1, 2)
+        await life.core.state_tally()
+        await send(life, 5)
+        clock.passes()
+        await beat(life)
+
+    async def local() -> None:
+        async with LocalLedger(house.data) as ledger:
+            await send(Life(ledger.core), 3, 4)
+
+    async def after(life: Life) -> None:
+        clock.passes()
+        await beat(life)
+        assert gaps(life) == [(3, 4, "open"), (3, 4, "closed")]
+
+    house.live(before, crash=True)
+    asyncio.run(local())
+    house.live(after)

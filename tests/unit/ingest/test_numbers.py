@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from indelible.base.limits import BOOTS, BOOTS_ENDED, GAP_RANGES_MOST
-from indelible.ingest.completeness.numbers import Numbers, Span, begun
+from indelible.ingest.completeness.numbers import Numbers, Range, Span, begun
 from indelible.ingest.completeness.tally import Tally
 
 
@@ -151,3 +155,55 @@ def test_a_gap_that_could_not_be_recorded_is_due_again() -> None:
     numbers = Numbers(1, 1)
     numbers.take([1, 4], now_us=0)
     assert spans(numbers.due(0)) == spans(numbers.due(0)) == [(2, 3)]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["take", "tell", "close"]), st.integers(1, 12))),
+    st.integers(0, 40), st.randoms(use_true_random=False),
+)
+def test_counted_anew_in_any_order_the_numbers_agree_with_what_is_on_record(
+    steps: list[tuple[str, int]], kept_at: int, random: Random
+) -> None:
+    """A life of a boot, kept at some step; what came later is learned anew, numbers and records
+    each in any order among the other."""
+    live, kept, missed = begun(1, known=True), begun(1, known=True), list[tuple[str, Span]]()
+
+    def step(name: str, span: Span) -> None:
+        if at < kept_at:
+            kept_now.append(deepcopy(live))
+        else:
+            missed.append((name, span))
+
+    kept_now = [kept]
+    for at, (what, number) in enumerate(steps):
+        if what == "take":
+            live.take([number], at)
+            step(what, Span(number, number))
+        elif what == "tell":
+            for gap in told(live, at):
+                step(what, gap)
+        else:
+            for gap in closed(live):
+                step(what, gap)
+    anew = kept_now[-1]
+    taken = [one for one in missed if one[0] == "take"]
+    said = [one for one in missed if one[0] != "take"]
+    merged = list[tuple[str, Span]]()
+    while taken or said:
+        merged.append((taken if not said or (taken and random.random() < 0.5) else said).pop(0))
+    for what, span in merged:
+        if what == "take":
+            anew.take([span.first], 99)
+        elif what == "tell":
+            anew.stood(span, 99)
+        else:
+            anew.ended(span)
+    told(live, 99)
+    told(anew, 99)
+    assert numbers_in(anew.missing) == numbers_in(live.missing)
+    assert numbers_in(anew.closed) == numbers_in(live.closed)
+    assert anew.next == live.next
+
+
+def numbers_in(found: Sequence[Range | Span]) -> set[int]:
+    return {n for one in found for n in range(one.first, one.last + 1)}

@@ -89,13 +89,15 @@ class Numbers(msgspec.Struct):
             if first <= last
         ]
         if hole.told:
-            self._close(number)
+            self._close(number, number)
 
-    def _close(self, number: int) -> None:
-        if self.closed and self.closed[-1].last + 1 == number:
-            self.closed[-1] = Span(self.closed[-1].first, number)
+    def _close(self, first: int, last: int) -> None:
+        if first > last:
+            return
+        if self.closed and self.closed[-1].last + 1 == first:
+            self.closed[-1] = Span(self.closed[-1].first, last)
         else:
-            self.closed.append(Span(number, number))
+            self.closed.append(Span(first, last))
 
     def due(self, before_us: int) -> list[Span]:
         """Ranges missing since before `before_us` that are not on record yet."""
@@ -111,13 +113,67 @@ class Numbers(msgspec.Struct):
             if self.missing[at].first >= gap.first:
                 self.missing[at].told = True
             at += 1
+        self._bound()
+
+    def _bound(self) -> None:
         if len(self.missing) > GAP_RANGES and self.missing[0].told:
             oldest = self.missing.pop(0)
             self.unfollowed += oldest.last - oldest.first + 1
 
+    def stood(self, gap: Span, now_us: int) -> None:
+        """A gap stood on record already, which is learned only now, after what came since.
+
+        What of it is missing is on record; what is not has come, and closes that part. So it does
+        not matter whether a number was taken before it. Not for more ranges than are followed.
+        """
+        if len(self.missing) >= GAP_RANGES_MOST:
+            return
+        if gap.last >= self.next:
+            self._lack(len(self.missing), self.next, gap.last, now_us)
+            self.next = gap.last + 1
+        if gap.first < self.start:
+            self._lack(0, gap.first, self.start - 1, now_us)
+            self.start = gap.first
+        came = gap.first
+        for hole in self._cut(gap, told=True):
+            self._close(came, hole.first - 1)
+            came = hole.last + 1
+        self._close(came, gap.last)
+        self._bound()
+
+    def ended(self, gap: Span) -> None:
+        """That a gap closed stood on record already: its numbers came, taken here or not yet."""
+        self._cut(gap)
+        self.forget_closed(gap)
+
+    def _cut(self, gap: Span, *, told: bool = False) -> list[Span]:
+        """What of `gap` is missing; from now on it is on record, or missing no more."""
+        low = bisect_right(self.missing, gap.first, key=_first)
+        low -= bool(low and self.missing[low - 1].last >= gap.first)
+        high = bisect_right(self.missing, gap.last, key=_first)
+        left, inside = list[Range](), list[Span]()
+        for hole in self.missing[low:high]:
+            first, last = max(hole.first, gap.first), min(hole.last, gap.last)
+            inside.append(Span(first, last))
+            if hole.first < first:
+                left.append(Range(hole.first, first - 1, hole.since_us, hole.told))
+            if told:
+                left.append(Range(first, last, hole.since_us, told=True))
+            if last < hole.last:
+                left.append(Range(last + 1, hole.last, hole.since_us, hole.told))
+        self.missing[low:high] = left
+        return inside
+
     def forget_closed(self, gap: Span) -> None:
         """That a gap closed is on record now."""
-        self.closed = [one for one in self.closed if one != gap]
+        self.closed = [
+            Span(first, last)
+            for one in self.closed
+            for first, last in (
+                (one.first, min(one.last, gap.first - 1)), (max(one.first, gap.last + 1), one.last)
+            )
+            if first <= last
+        ]
 
     @property
     def open(self) -> int:
