@@ -51,7 +51,7 @@ class Completeness:
     async def _numbers(self, source: Source, tally: Tally, now: int) -> int:
         """Put gaps on record that are due, and those that closed; how many."""
         told = 0
-        for boot, numbers in list(tally.numbers.items()):
+        for boot, numbers in tally.followed:
             for gap in numbers.due(now - GAP_SECONDS * MICROS):
                 with on_record(self._core, source) as record:
                     await record(gap_record(source, boot, gap, "open"))
@@ -62,6 +62,7 @@ class Completeness:
                     await record(gap_record(source, boot, gap, "closed"))
                     numbers.forget_closed(gap)
                 told += 1
+        tally.settle()
         return told
 
     async def _rhythm(

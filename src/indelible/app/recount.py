@@ -129,7 +129,7 @@ class _Piece:
 
 def _gap(tally: Tally, told: _Told, now_us: int) -> None:
     """A gap stands on record already, or that it closed."""
-    numbers, gap = tally.numbers.get(told.boot), Span(told.first, told.last)
+    numbers, gap = tally.following(told.boot), Span(told.first, told.last)
     if told.state == "lost":
         tally.stretches += 1
     elif numbers is not None and told.state == "open":

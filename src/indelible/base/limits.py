@@ -94,6 +94,7 @@ GAP_RANGES_MOST: Final = 16_000  # missing ranges in memory before their gaps ar
 GAP_SECONDS: Final = 60  # requests overtake each other: a missing number is a gap after this
 BOOTS_ENDED: Final = 4_096  # older ones, of which only the next number is remembered
 BOOTS: Final = 256  # of each numbering source, that are followed; the newest
+BOOT_RANGES: Final = 16_000  # missing ranges that are followed, of all older boots of a source
 SILENCE_EXPECTED: Final = 20  # minutes that should have brought something: no chance any more
 SILENCE_LEAST_SECONDS: Final = 600  # shorter silences are told only where the register says so
 VOLUME_EVENTS: Final = 100  # an hour that usually brings fewer is not judged by half of them

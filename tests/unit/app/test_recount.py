@@ -14,7 +14,7 @@ from indelible.app.completeness import Completeness
 from indelible.app.local import LocalLedger
 from indelible.app.sourcing import Reach
 from indelible.base.clock import MICROS, wall_us
-from indelible.base.limits import GAP_SECONDS
+from indelible.base.limits import BOOTS, GAP_SECONDS
 from indelible.ingest.sources import SourceSettings
 from support.policed import Life, Policed, native
 
@@ -348,4 +348,23 @@ def test_a_gap_closes_though_its_events_came_before_the_log_was_read_back(
 
     house.live(before, crash=True)
     asyncio.run(local())
+    house.live(after)
+
+
+def test_many_runs_of_a_sender_hide_no_gap_of_another(house: Policed, clock: Clock) -> None:
+    async def before(life: Life) -> None:
+        await send(life, 1, boot="first")
+        await send(life, 1, 5, boot="b")
+        for number in range(BOOTS + 10):
+            await send(life, 1, boot=f"x{number}")
+        clock.passes()
+        await beat(life)
+        assert (gaps(life), life.view().gaps) == ([(2, 4, "open")], 3)
+        await send(life, 2, 3, 4, boot="b")
+
+    async def after(life: Life) -> None:
+        await beat(life)
+        assert (gaps(life)[1:], life.view().gaps) == ([(2, 4, "closed")], 0)
+
+    house.live(before, crash=True)
     house.live(after)

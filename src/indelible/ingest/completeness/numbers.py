@@ -182,6 +182,16 @@ class Numbers(msgspec.Struct):
         return told + self.unfollowed
 
     @property
+    def whole(self) -> bool:
+        """Whether nothing is missing that can come, and nothing is to be put on record."""
+        return not self.missing and not self.closed
+
+    @property
+    def weight(self) -> int:
+        """How much it takes to follow it: one, and one for each range."""
+        return 1 + len(self.missing)
+
+    @property
     def lacking(self) -> int:
         """How many numbers are missing, on record or not."""
         return sum(hole.last - hole.first + 1 for hole in self.missing) + self.unfollowed
