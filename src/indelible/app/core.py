@@ -123,6 +123,7 @@ class Core:
         self._registering = asyncio.Lock()
         self._tally: dict[tuple[int, int], _Lost] = {}
         self.sourcing = Sourcing(self.meta, lambda: ledger.tree.size)
+        self._keeping = asyncio.Lock()
         self.audit_policy = AuditPolicies(self)
         self.unstated = UnstatedEvents(self)
         self.committed = asyncio.Condition()
@@ -239,8 +240,15 @@ class Core:
                     self._tally[key] = self._tally.get(key, _Lost()).plus(left)
                 raise
         await self.unstated.beat()
-        kept, reach = self.sourcing.changed()
-        if reach is not None:
+        await self.keep_counts()
+
+    async def keep_counts(self) -> None:
+        """Keep the counts of all sources durably, and let go of what they hold from now on."""
+        async with self._keeping:
+            kept, reach = self.sourcing.changed()
+            if reach is None:
+                return
+            self.unstated.counted()
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self.threads, self.sourcing.flush, kept, reach)
             await self.unstated.forget()

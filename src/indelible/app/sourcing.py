@@ -30,12 +30,14 @@ _log = logging.getLogger(__name__)
 
 class Left(NamedTuple):
     """What the audit policy left of a submission: the events that were handed to the ledger, how
-    many of the others were there already, and how many it summarised and dropped."""
+    many of the others were there already, and how many it summarised and dropped; `apart`: for
+    what it took apart the numbers are followed where that is kept, and are not if it is not."""
 
     kept: Sequence[Parsed]
     known: int = 0
     summarised: int = 0
     dropped: int = 0
+    apart: bool = False
 
 
 class Reach(NamedTuple):
@@ -185,8 +187,7 @@ class Sourcing:
         old = frozenset(written.duplicates)
         fresh = [one for at, one in enumerate(kept) if at not in old] if old else kept
         tally.read_by(Counter([event.parser or submission.parser for event in events]))
-        if any(event.seq for event in events):
-            _numbered(tally, events, now)
+        self.number(source, kept if left.apart else events)
         tally.add(
             now,
             stored=len(kept) - duplicates,
@@ -200,6 +201,15 @@ class Sourcing:
             event_us=fresh[-1].time_us if fresh else None,
             backfill=submission.backfill,
         )
+
+    def number(self, source: Source, events: Sequence[Parsed]) -> None:
+        """Follow the numbers of events that are durable, boot by boot in their order."""
+        boots: dict[str, list[int]] = {}
+        for event in events:
+            if event.seq:
+                boots.setdefault(event.boot, []).append(event.seq)
+        for boot, numbers in boots.items():
+            self.tally(source).numbered(boot, numbers, wall_us())
 
     def changed(self) -> tuple[dict[int, bytes], Reach | None]:
         """The counts that changed since this was asked last, to be kept; and which events are in
@@ -310,13 +320,3 @@ def _stripped(kept: Sequence[Parsed], written: Written) -> int:
         return 0
     old = frozenset(written.duplicates)
     return sum(1 for at, event in enumerate(kept) if event.original and at not in old)
-
-
-def _numbered(tally: Tally, events: Sequence[Parsed], now_us: int) -> None:
-    """Follow the numbers of a batch, boot by boot in their order."""
-    boots: dict[str, list[int]] = {}
-    for event in events:
-        if event.seq:
-            boots.setdefault(event.boot, []).append(event.seq)
-    for boot, numbers in boots.items():
-        tally.numbered(boot, numbers, now_us)

@@ -90,6 +90,7 @@ COMPLETENESS_SECONDS: Final = 15.0  # between two looks at what is missing
 RECOUNT_EVENTS: Final = 10_000  # of the log, read at a time where the counts of sources lack them
 RECOUNT_FIRST: Final = 100_000  # entries of the log that are looked at before a start takes more
 REACH_RANGES: Final = 10_000  # of the log, that counts lack while they are kept all the same
+ANSWERED_ROWS: Final = 2_000  # each of so many ranges of numbers, until counts hold them
 GAP_RANGES_MOST: Final = 16_000  # missing ranges in memory before their gaps are on record
 GAP_SECONDS: Final = 60  # requests overtake each other: a missing number is a gap after this
 BOOTS_ENDED: Final = 4_096  # older ones, of which only the next number is remembered
