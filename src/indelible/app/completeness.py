@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 
 from indelible.app.core import Core
 from indelible.app.recount import recount
 from indelible.base.clock import MICROS, wall_us
-from indelible.base.limits import GAP_SECONDS, SOURCES_AT_ONCE
+from indelible.base.limits import GAP_SECONDS, GAPS_AT_ONCE, SOURCES_AT_ONCE
 from indelible.ingest.completeness.numbers import Span
 from indelible.ingest.completeness.rhythm import Finding
 from indelible.ingest.completeness.tally import Tally
@@ -49,21 +50,23 @@ class Completeness:
                 core.sourcing.tally(source)
 
     async def _numbers(self, source: Source, tally: Tally, now: int) -> int:
-        """Put gaps on record that are due, and those that closed; how many."""
-        told = 0
-        for boot, numbers in tally.followed:
-            for gap in numbers.due(now - GAP_SECONDS * MICROS):
-                with on_record(self._core, source) as record:
-                    await record(gap_record(source, boot, gap, "open"))
-                    numbers.recorded(gap)
-                told += 1
-            for gap in list(numbers.closed):
-                with on_record(self._core, source) as record:
-                    await record(gap_record(source, boot, gap, "closed"))
-                    numbers.forget_closed(gap)
-                told += 1
+        """Put gaps on record that are due, and those that closed; how many.
+
+        All go to the log at once, and of very many the rest at the next looks. What comes while
+        they are on their way closes its part of the gap.
+        """
+        gaps = list(islice(_due(tally, now), GAPS_AT_ONCE))
+        if gaps:
+            with on_record(self._core, source) as record:
+                await record(*(gap_record(source, *gap) for gap in gaps))
+                for boot, gap, state in gaps:
+                    numbers = tally.following(boot)
+                    if numbers is not None and state == "open":
+                        numbers.recorded(gap, now)
+                    elif numbers is not None:
+                        numbers.forget_closed(gap)
         tally.settle()
-        return told
+        return len(gaps)
 
     async def _rhythm(
         self, source: Source, tally: Tally, settings: SourceSettings | None, now: int
@@ -125,6 +128,15 @@ class Completeness:
         return 1
 
 
+def _due(tally: Tally, now_us: int) -> Iterator[tuple[str, Span, str]]:
+    """What is to be put on record of each boot: first what closed, which is on record as open."""
+    for boot, numbers in tally.followed:
+        for gap in numbers.closed:
+            yield boot, gap, "closed"
+        for gap in numbers.due(now_us - GAP_SECONDS * MICROS):
+            yield boot, gap, "open"
+
+
 async def declare_lost(core: Core, source: Source, boot: str, gap: Span) -> None:
     """Put on record that numbers of a source are missing for good: where they were kept they are
     not any more."""
@@ -146,16 +158,16 @@ def gap_record(source: Source, boot: str, gap: Span, state: str) -> Own:
 
 
 @contextmanager
-def on_record(core: Core, source: Source) -> Iterator[Callable[[Own], Awaitable[None]]]:
+def on_record(core: Core, source: Source) -> Iterator[Callable[..., Awaitable[None]]]:
     """What is put on record inside changes the counts of a source inside, too.
 
     Counts that are kept hold both or neither, so that after a crash nothing is told again and
     nothing is forgotten.
     """
 
-    async def record(own: Own) -> None:
-        index = await core.own(own)
-        core.sourcing.counted(index, index + 1)
+    async def record(*records: Own) -> None:
+        for index in await core.own_all(records):
+            core.sourcing.counted(index, index + 1)
         core.sourcing.tally(source)  # it changes now
 
     with core.sourcing.under_way():

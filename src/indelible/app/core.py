@@ -170,8 +170,13 @@ class Core:
 
     async def own(self, record: Own) -> int:
         """Make one record of the ledger's own durable; its index."""
-        written = await self.sequencer.submit(Work(SELF, OWN_VIA, [record]), own=True)
-        return written.indexes[0]
+        [index] = await self.own_all([record])
+        return index
+
+    async def own_all(self, records: Sequence[Own]) -> Sequence[int]:
+        """Make records of the ledger's own durable together; their indexes."""
+        written = await self.sequencer.submit(Work(SELF, OWN_VIA, records), own=True)
+        return written.indexes
 
     async def source(self, name: str, tenant: str) -> Source:
         """The source of this name and tenant; registers it (a `source` record) at first sight."""

@@ -133,7 +133,7 @@ def _gap(tally: Tally, told: _Told, now_us: int) -> None:
     if told.state == "lost":
         tally.stretches += 1
     elif numbers is not None and told.state == "open":
-        numbers.stood(gap, now_us)
+        numbers.recorded(gap, now_us)
     elif numbers is not None:
         numbers.ended(gap)
 

@@ -92,6 +92,7 @@ RECOUNT_FIRST: Final = 100_000  # entries of the log that are looked at before a
 REACH_RANGES: Final = 10_000  # of the log, that counts lack while they are kept all the same
 ANSWERED_ROWS: Final = 2_000  # each of so many ranges of numbers, until counts hold them
 GAP_RANGES_MOST: Final = 16_000  # missing ranges in memory before their gaps are on record
+GAPS_AT_ONCE: Final = 1_000  # records of gaps of one source, of one look
 GAP_SECONDS: Final = 60  # requests overtake each other: a missing number is a gap after this
 BOOTS_ENDED: Final = 4_096  # older ones, of which only the next number is remembered
 BOOTS: Final = 256  # of each numbering source, that are followed; the newest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -275,15 +276,15 @@ def test_counts_that_are_kept_while_a_gap_is_put_on_record_tell_it_once(
     async def before(life: Life) -> None:
         await send(life, 1, 5)
         clock.passes()
-        own = life.core.own
+        own_all = life.core.own_all
 
-        async def kept_meanwhile(record: Any) -> int:
-            index = await own(record)
-            if b"ledger.gap.declare" in record.content:
+        async def kept_meanwhile(records: Sequence[Any]) -> Sequence[int]:
+            indexes = await own_all(records)
+            if b"ledger.gap.declare" in records[0].content:
                 await life.core.state_tally()
-            return index
+            return indexes
 
-        monkeypatch.setattr(life.core, "own", kept_meanwhile)
+        monkeypatch.setattr(life.core, "own_all", kept_meanwhile)
         await beat(life)
 
     async def after(life: Life) -> None:
@@ -368,3 +369,51 @@ def test_many_runs_of_a_sender_hide_no_gap_of_another(house: Policed, clock: Clo
 
     house.live(before, crash=True)
     house.live(after)
+
+
+def test_what_comes_while_its_gap_is_written_closes_its_part(
+    house: Policed, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(life: Life) -> None:
+        await send(life, 1, 2, 6)
+        clock.passes()
+        own_all = life.core.own_all
+
+        async def slowly(records: Sequence[Any]) -> Sequence[int]:
+            indexes = await own_all(records)
+            if b'"open"' in records[0].content:
+                await send(life, 3)
+            else:
+                await send(life, 4)
+            return indexes
+
+        with monkeypatch.context() as slow:
+            slow.setattr(life.core, "own_all", slowly)
+            await beat(life)
+            await beat(life)
+        await send(life, 5)
+        await beat(life)
+        await beat(life)
+        assert gaps(life)[0] == (3, 5, "open")
+        assert [n for first, last, state in gaps(life)[1:] for n in range(first, last + 1)] == [
+            3, 4, 5]
+        assert {state for _, _, state in gaps(life)[1:]} == {"closed"}
+        assert life.view().gaps == 0
+
+    house.live(body)
+
+
+def test_a_source_that_leaves_out_every_other_number_keeps_no_look_to_itself(
+    house: Policed, clock: Clock
+) -> None:
+    async def body(life: Life) -> None:
+        await send(life, *range(1, 5_000, 2))
+        clock.passes()
+        told = []
+        for _ in range(4):
+            await beat(life)
+            told.append(len(gaps(life)))
+        assert told == [1_000, 2_000, 2_499, 2_499]
+        assert life.view().gaps == 2_499
+
+    house.live(body)

@@ -18,7 +18,7 @@ def told(numbers: Numbers, before_us: int) -> list[Span]:
     """The gaps that are due, put on record."""
     found = numbers.due(before_us)
     for gap in found:
-        numbers.recorded(gap)
+        numbers.recorded(gap, before_us)
     return found
 
 
@@ -243,7 +243,7 @@ def test_counted_anew_in_any_order_the_numbers_agree_with_what_is_on_record(
         if what == "take":
             anew.take([span.first], 99)
         elif what == "tell":
-            anew.stood(span, 99)
+            anew.recorded(span, 99)
         else:
             anew.ended(span)
     told(live, 99)

@@ -106,27 +106,15 @@ class Numbers(msgspec.Struct):
             if not hole.told and hole.since_us <= before_us
         ]
 
-    def recorded(self, gap: Span) -> None:
-        """A gap is on record now; of too many, the oldest are followed no more."""
-        at = bisect_right(self.missing, gap.first, key=_first) - 1
-        while 0 <= at < len(self.missing) and self.missing[at].first <= gap.last:
-            if self.missing[at].first >= gap.first:
-                self.missing[at].told = True
-            at += 1
-        self._bound()
+    def recorded(self, gap: Span, now_us: int) -> None:
+        """A gap is on record, since now or since long; of too many, the oldest are followed no
+        more.
 
-    def _bound(self) -> None:
-        if len(self.missing) > GAP_RANGES and self.missing[0].told:
-            oldest = self.missing.pop(0)
-            self.unfollowed += oldest.last - oldest.first + 1
-
-    def stood(self, gap: Span, now_us: int) -> None:
-        """A gap stood on record already, which is learned only now, after what came since.
-
-        What of it is missing is on record; what is not has come, and closes that part. So it does
-        not matter whether a number was taken before it. Not for more ranges than are followed.
+        What of it is not missing has come since, and closes that part: so it does not matter
+        whether a number was taken before this was known.
         """
-        if len(self.missing) >= GAP_RANGES_MOST:
+        inside = self.start <= gap.first and gap.last < self.next
+        if not inside and len(self.missing) >= GAP_RANGES_MOST:
             return
         if gap.last >= self.next:
             self._lack(len(self.missing), self.next, gap.last, now_us)
@@ -140,6 +128,11 @@ class Numbers(msgspec.Struct):
             came = hole.last + 1
         self._close(came, gap.last)
         self._bound()
+
+    def _bound(self) -> None:
+        if len(self.missing) > GAP_RANGES and self.missing[0].told:
+            oldest = self.missing.pop(0)
+            self.unfollowed += oldest.last - oldest.first + 1
 
     def ended(self, gap: Span) -> None:
         """That a gap closed stood on record already: its numbers came, taken here or not yet."""
