@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import NamedTuple
 
 import msgspec
@@ -103,6 +104,9 @@ class Sourcing:
         self._changed: set[int] = set()
         self.figures: dict[tuple[str, str], dict[str, str]] = {}  # as the collector says them
         self._lacking = self._lacks()
+        self._newest: dict[int, bytes] = {}  # counts that were handed out to be kept
+        self._durable = self._newest  # and those that are
+        self._flushing = Lock()
         self.on_change: Callable[[], None] = lambda: None
 
     def _lacks(self) -> list[tuple[int, int]]:
@@ -217,7 +221,9 @@ class Sourcing:
         if len(self._lacking) > REACH_RANGES:
             return {}, None
         changed, self._changed = self._changed, set()
-        kept = {number: msgspec.json.encode(self._tallies[number]) for number in changed}
+        kept = {} if self._newest is self._durable else dict(self._newest)
+        kept |= {number: msgspec.json.encode(self._tallies[number]) for number in changed}
+        self._newest = kept
         self._prune()
         return kept, self._reaches()
 
@@ -253,9 +259,16 @@ class Sourcing:
         self._lacking = [(first, end) for first, end in left if first < end]
 
     def flush(self, kept: dict[int, bytes], reach: Reach) -> None:
-        """Keep counts durably, in one transaction with what says how far they reach."""
+        """Keep counts durably, in one transaction with what says how far they reach.
+
+        Counts that newer ones overtook are not put in their place: those hold them too.
+        """
         try:
-            self._meta.of_sources.put_tallies(kept, _UPTO, reach.packed())
+            with self._flushing:
+                if kept is not self._newest and self._newest is self._durable:
+                    return
+                self._meta.of_sources.put_tallies(kept, _UPTO, reach.packed())
+                self._durable = kept
         except BaseException:
             self._changed |= set(kept)
             raise

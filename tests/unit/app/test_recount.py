@@ -417,3 +417,24 @@ def test_a_source_that_leaves_out_every_other_number_keeps_no_look_to_itself(
         assert life.view().gaps == 2_499
 
     house.live(body)
+
+
+def test_counts_that_newer_ones_overtook_do_not_take_their_place(
+    house: Policed, clock: Clock
+) -> None:
+    async def before(life: Life) -> None:
+        sourcing = life.core.sourcing
+        await send(life, 1, 2)
+        kept, reach = sourcing.changed()
+        await life.send(native({}, {}, {}), source="other")
+        newer, newer_reach = sourcing.changed()
+        assert reach is not None
+        assert newer_reach is not None
+        sourcing.flush(newer, newer_reach)
+        sourcing.flush(kept, reach)
+
+    async def after(life: Life) -> None:
+        assert (life.view().stored, life.view("other").stored) == (2, 3)
+
+    house.live(before, crash=True)
+    house.live(after)
