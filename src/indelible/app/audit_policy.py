@@ -213,14 +213,16 @@ class AuditPolicies:
             written = await core.write(source, via, sorted_.kept_events)
         rolled = [apart for at, apart in sorted_.rolled if at not in known]
         dropped = [apart for at, apart in sorted_.dropped if at not in known]
-        again = 0
+        again, apart = 0, bool(rolled or dropped)
         try:
-            if rolled or dropped:
+            if apart:
                 of = Of(
                     source=submission.source, tenant=submission.tenant, version=sorted_.version,
                     backfill=submission.backfill,
                 )
-                again = await core.unstated.add(source, of, rolled, dropped)
+                again = await core.unstated.add(
+                    source, of, rolled, dropped, submission.events
+                )
         except BaseException:  # the sender keeps these; what was stored is stored
             rolled, dropped, known = [], [], {}
             raise
@@ -229,7 +231,8 @@ class AuditPolicies:
             core.tally(source, repeated=len(written.duplicates) + there)
             core.sourcing.count(
                 source, submission, written,
-                Left(sorted_.kept_events, there, len(rolled) - again, len(dropped)),
+                Left(sorted_.kept_events, there, len(rolled) - again, len(dropped),
+                     apart),
             )
         self._count(sorted_, written, known)
         return _result(submission, sorted_, written, known)

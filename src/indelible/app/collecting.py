@@ -10,7 +10,7 @@ import msgspec
 
 from indelible.app import wire
 from indelible.app.collector import WORKS
-from indelible.app.completeness import declare_gap
+from indelible.app.completeness import declare_lost
 from indelible.app.core import Core
 from indelible.app.listeners import LISTENED, addresses
 from indelible.app.rooms import LiveRooms
@@ -132,9 +132,7 @@ class CollectorLink:
     async def _gap(self, said: wire.Gap) -> wire.Delivered:
         try:
             source = await self._core.source(said.source, said.tenant)
-            await declare_gap(
-                self._core, source, said.boot, Span(said.first, said.last), "lost"
-            )
+            await declare_lost(self._core, source, said.boot, Span(said.first, said.last))
         except IndelibleError as error:
             return _failed(said.number, error, again=True)
         return wire.Delivered(said.number)

@@ -1,67 +1,29 @@
 """What is missing, put on record: gaps, daily statements, silence and other changes of a source.
 
 Runs on a beat in the writer. The figures live in `app.sourcing`; what they mean is decided by the
-pure modules of `ingest.completeness`. After a crash the counts of the last minute are made up for
-from the log itself, so that an event that was answered is counted, and no gap is invented.
+pure modules of `ingest.completeness`. After a crash nothing is told before `app.recount` has made
+up for what the counts lack.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-
-import msgspec
+from itertools import islice
 
 from indelible.app.core import Core
-from indelible.app.sourcing import Reach
+from indelible.app.recount import recount
 from indelible.base.clock import MICROS, wall_us
-from indelible.base.limits import GAP_SECONDS, SOURCES_AT_ONCE
+from indelible.base.limits import GAP_SECONDS, GAPS_AT_ONCE, SOURCES_AT_ONCE
 from indelible.ingest.completeness.numbers import Span
 from indelible.ingest.completeness.rhythm import Finding
 from indelible.ingest.completeness.tally import Tally
 from indelible.ingest.sources import SourceSettings
-from indelible.ledger.incoming import Source, own_record
+from indelible.ledger.incoming import Own, Source, own_record
 
 _DAY_US = 86_400 * MICROS
-
-
-class _From(msgspec.Struct):
-    number: int
-    seq: int = 0
-    boot: str = ""
-
-
-class _Said(msgspec.Struct):
-    kind: str
-    source: _From
-    flags: list[str] = []
-    data: msgspec.Raw = msgspec.Raw()
-
-
-class _Gap(msgspec.Struct):
-    source: int
-    boot: str
-    first: int
-    last: int
-    state: str = "open"
-    data: msgspec.Raw = msgspec.Raw()
-
-
-class _Summary(msgspec.Struct):
-    count: int
-
-
-class _Counts(msgspec.Struct):
-    """What a summary or a statement of the audit policy counts."""
-
-    summary: _Summary | None = None
-    source: int = 0
-    hour: str = ""
-    dropped_by_rule: int = 0
-
-
-_said = msgspec.json.Decoder(_Said).decode
-_counts = msgspec.json.Decoder(_Counts).decode
 
 
 class Completeness:
@@ -69,15 +31,11 @@ class Completeness:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._size_at_start = core.ledger.tree.size
-        self._declared: list[_Gap] = []
-        core.sourcing.behind = True
 
     async def beat(self) -> None:
         """Look at every source once."""
         core = self._core
-        if core.sourcing.behind:
-            await self._catch_up()
+        await recount(core)
         await core.unstated.beat()
         now = wall_us()
         for number, (source, settings) in enumerate(core.known_sources()):
@@ -91,53 +49,24 @@ class Completeness:
             if told or tally.rhythm.hour != hour:
                 core.sourcing.tally(source)
 
-    async def _catch_up(self) -> None:
-        """Count what was stored after the counts were last kept, before this start."""
-        core, reach = self._core, self._core.sourcing.reach
-        if reach is not None and reach.upto < self._size_at_start:
-            loop = asyncio.get_running_loop()
-            counted = await loop.run_in_executor(core.threads, self._count, reach)
-            for number, late in counted.items():
-                late.add_to(core.sourcing.tally(Source(number, "")), wall_us())
-            for gap in self._declared:
-                numbers = core.sourcing.tally(Source(gap.source, "")).numbers.get(gap.boot)
-                if gap.state == "lost":
-                    core.sourcing.tally(Source(gap.source, "")).stretches += 1
-                elif numbers is not None and gap.state == "open":
-                    numbers.recorded(Span(gap.first, gap.last))
-        core.sourcing.behind = False
-
-    def _count(self, reach: Reach) -> dict[int, _Late]:
-        found: dict[int, _Late] = {}
-        for start, bodies, _ in self._core.ledger.reader.spans(reach.upto, self._size_at_start):
-            for index, body in enumerate(bodies, start):
-                if reach.holds(index):
-                    continue
-                said = _said(body)
-                if said.kind == "gap" and not said.source.number:
-                    self._declared.append(msgspec.json.decode(said.data, type=_Gap))
-                if said.source.number:
-                    found.setdefault(said.source.number, _Late()).take(index, said)
-                elif said.kind == "statement" and b'"dropped_by_rule":' in bytes(said.data):
-                    dropped = _counts(said.data)
-                    if dropped.hour:  # not the statement of a day, which says it all again
-                        late = found.setdefault(dropped.source, _Late())
-                        late.dropped_by_rule += dropped.dropped_by_rule
-        return found
-
     async def _numbers(self, source: Source, tally: Tally, now: int) -> int:
-        """Put gaps on record that are due, and those that closed; how many."""
-        told = 0
-        for boot, numbers in list(tally.numbers.items()):
-            for gap in numbers.due(now - GAP_SECONDS * MICROS):
-                await declare_gap(self._core, source, boot, gap, "open")
-                numbers.recorded(gap)
-                told += 1
-            for gap in list(numbers.closed):
-                await declare_gap(self._core, source, boot, gap, "closed")
-                numbers.forget_closed(gap)
-                told += 1
-        return told
+        """Put gaps on record that are due, and those that closed; how many.
+
+        All go to the log at once, and of very many the rest at the next looks. What comes while
+        they are on their way closes its part of the gap.
+        """
+        gaps = list(islice(_due(tally, now), GAPS_AT_ONCE))
+        if gaps:
+            with on_record(self._core, source) as record:
+                await record(*(gap_record(source, *gap) for gap in gaps))
+                for boot, gap, state in gaps:
+                    numbers = tally.following(boot)
+                    if numbers is not None and state == "open":
+                        numbers.recorded(gap, now)
+                    elif numbers is not None:
+                        numbers.forget_closed(gap)
+        tally.settle()
+        return len(gaps)
 
     async def _rhythm(
         self, source: Source, tally: Tally, settings: SourceSettings | None, now: int
@@ -191,63 +120,55 @@ class Completeness:
                 data["audit_policy"] = self._core.audit_policy.version
             if day.first_index is not None:
                 data["first_index"], data["last_index"] = day.first_index, day.last_index
-            await self._core.own(own_record("statement", "ledger.completeness.state", data))
-        tally.new_day(today)
+            with on_record(self._core, source) as record:
+                await record(own_record("statement", "ledger.completeness.state", data))
+                tally.new_day(today)
+        else:
+            tally.new_day(today)
         return 1
 
 
-async def declare_gap(core: Core, source: Source, boot: str, gap: Span, state: str) -> None:
-    """Put on record that numbers of a source are missing.
+def _due(tally: Tally, now_us: int) -> Iterator[tuple[str, Span, str]]:
+    """What is to be put on record of each boot: first what closed, which is on record as open."""
+    for boot, numbers in tally.followed:
+        for gap in numbers.closed:
+            yield boot, gap, "closed"
+        for gap in numbers.due(now_us - GAP_SECONDS * MICROS):
+            yield boot, gap, "open"
 
-    `state` is `open` (they may yet come), `closed` (they came), or `lost` (where they were kept
-    they are not any more, so they never will).
-    """
-    await core.own(
-        own_record(
-            "gap", "ledger.gap.declare",
-            {"source": source.number, "boot": boot, "first": gap.first, "last": gap.last,
-             "state": state},
-        )
-    )
-    if state == "lost":
+
+async def declare_lost(core: Core, source: Source, boot: str, gap: Span) -> None:
+    """Put on record that numbers of a source are missing for good: where they were kept they are
+    not any more."""
+    with on_record(core, source) as record:
+        await record(gap_record(source, boot, gap, "lost"))
         core.sourcing.tally(source).stretches += 1
 
 
-class _Late:
-    """What the log says of one source's events since the counts were kept."""
+def gap_record(source: Source, boot: str, gap: Span, state: str) -> Own:
+    """The record that numbers of a source are missing.
 
-    def __init__(self) -> None:
-        self.stored = self.unparsed = self.repeats = self.conflicts = self.stripped = 0
-        self.summarised = self.dropped_by_rule = 0
-        self.first = self.last = -1
-        self.boots: dict[str, list[int]] = {}
+    `state` is `open` (they may yet come), `closed` (they came), or `lost` (they never will).
+    """
+    return own_record(
+        "gap", "ledger.gap.declare",
+        {"source": source.number, "boot": boot, "first": gap.first, "last": gap.last,
+         "state": state},
+    )
 
-    def take(self, index: int, said: _Said) -> None:
-        """Count one event."""
-        if "summary" in said.flags:
-            summary = _counts(said.data).summary
-            self.summarised += summary.count if summary is not None else 0
-        else:
-            self.stored += 1
-        self.unparsed += said.kind == "unparsed"
-        self.stripped += "stripped" in said.flags
-        self.repeats += "probable_repeat" in said.flags
-        self.conflicts += "id_conflict" in said.flags
-        self.first = index if self.first < 0 else self.first
-        self.last = index
-        if said.source.seq:
-            self.boots.setdefault(said.source.boot, []).append(said.source.seq)
 
-    def add_to(self, tally: Tally, now_us: int) -> None:
-        """Make up for what the counts lack."""
-        tally.stored += self.stored
-        tally.unparsed += self.unparsed
-        tally.repeats += self.repeats
-        tally.conflicts += self.conflicts
-        tally.stripped += self.stripped
-        tally.summarised += self.summarised
-        tally.dropped_by_rule += self.dropped_by_rule
-        if self.last >= 0:
-            tally.stored_at(self.first, self.last)
-        for boot, numbers in self.boots.items():
-            tally.numbered(boot, numbers, now_us)
+@contextmanager
+def on_record(core: Core, source: Source) -> Iterator[Callable[..., Awaitable[None]]]:
+    """What is put on record inside changes the counts of a source inside, too.
+
+    Counts that are kept hold both or neither, so that after a crash nothing is told again and
+    nothing is forgotten.
+    """
+
+    async def record(*records: Own) -> None:
+        for index in await core.own_all(records):
+            core.sourcing.counted(index, index + 1)
+        core.sourcing.tally(source)  # it changes now
+
+    with core.sourcing.under_way():
+        yield record

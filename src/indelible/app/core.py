@@ -19,6 +19,7 @@ from indelible.app.audit_policy import AuditPolicies
 from indelible.app.damage import findings
 from indelible.app.place import Place
 from indelible.app.proving import Prover
+from indelible.app.recount import recount
 from indelible.app.sourcing import Sourcing
 from indelible.app.unstated import UnstatedEvents
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
@@ -30,6 +31,7 @@ from indelible.base.limits import (
     CLOCK_IDLE_DAYS,
     CLOCK_STEP_SECONDS,
     KEY_OVERLAP_DAYS,
+    RECOUNT_FIRST,
     ROOM_THREADS,
     SOURCES,
 )
@@ -121,6 +123,7 @@ class Core:
         self._registering = asyncio.Lock()
         self._tally: dict[tuple[int, int], _Lost] = {}
         self.sourcing = Sourcing(self.meta, lambda: ledger.tree.size)
+        self._keeping = asyncio.Lock()
         self.audit_policy = AuditPolicies(self)
         self.unstated = UnstatedEvents(self)
         self.committed = asyncio.Condition()
@@ -167,8 +170,13 @@ class Core:
 
     async def own(self, record: Own) -> int:
         """Make one record of the ledger's own durable; its index."""
-        written = await self.sequencer.submit(Work(SELF, OWN_VIA, [record]), own=True)
-        return written.indexes[0]
+        [index] = await self.own_all([record])
+        return index
+
+    async def own_all(self, records: Sequence[Own]) -> Sequence[int]:
+        """Make records of the ledger's own durable together; their indexes."""
+        written = await self.sequencer.submit(Work(SELF, OWN_VIA, records), own=True)
+        return written.indexes
 
     async def source(self, name: str, tenant: str) -> Source:
         """The source of this name and tenant; registers it (a `source` record) at first sight."""
@@ -237,8 +245,15 @@ class Core:
                     self._tally[key] = self._tally.get(key, _Lost()).plus(left)
                 raise
         await self.unstated.beat()
-        kept, reach = self.sourcing.changed()
-        if reach is not None:
+        await self.keep_counts()
+
+    async def keep_counts(self) -> None:
+        """Keep the counts of all sources durably, and let go of what they hold from now on."""
+        async with self._keeping:
+            kept, reach = self.sourcing.changed()
+            if reach is None:
+                return
+            self.unstated.counted()
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self.threads, self.sourcing.flush, kept, reach)
             await self.unstated.forget()
@@ -272,7 +287,16 @@ class Core:
             await self.own(own_record("event", "indelible.journal.quarantine", data))
             mark_reported(self.ledger.paths, torn)
         await self.audit_policy.begin()
+        await self._recount()
         await self.unstated.begin()
+
+    async def _recount(self) -> None:
+        """Count what the counts lack before more comes; where that is much, it can wait."""
+        try:
+            if self.sourcing.uncounted <= RECOUNT_FIRST:
+                await recount(self)
+        except (IndelibleError, OSError) as error:
+            _log.error("the counts of sources are behind the log: %s", error)
 
     async def announce_signing_keys(self) -> None:
         """Say in the log which keys sign now, and then in `vkey`: where that file names others.

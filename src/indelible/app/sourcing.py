@@ -6,13 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import NamedTuple
 
 import msgspec
 
 from indelible.base.clock import wall_us
 from indelible.base.errors import IndelibleError
-from indelible.base.limits import SORTED_EVENTS, SOURCES
+from indelible.base.limits import REACH_RANGES, SORTED_EVENTS, SOURCES
 from indelible.ingest.completeness.tally import Tally
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.protocols.hub import Configured
@@ -30,12 +31,14 @@ _log = logging.getLogger(__name__)
 
 class Left(NamedTuple):
     """What the audit policy left of a submission: the events that were handed to the ledger, how
-    many of the others were there already, and how many it summarised and dropped."""
+    many of the others were there already, and how many it summarised and dropped; `apart`: for
+    what it took apart the numbers are followed where that is kept, and are not if it is not."""
 
     kept: Sequence[Parsed]
     known: int = 0
     summarised: int = 0
     dropped: int = 0
+    apart: bool = False
 
 
 class Reach(NamedTuple):
@@ -62,6 +65,15 @@ class Reach(NamedTuple):
     def holds(self, index: int) -> bool:
         """Whether the event at an index is in the counts."""
         return index < self.upto or any(first <= index < end for first, end in self.ahead)
+
+    def lacks(self, size: int) -> list[tuple[int, int]]:
+        """The ranges below `size` that are not in the counts, in their order."""
+        found, at = [], self.upto
+        for first, end in sorted(self.ahead):
+            if at < min(first, size):
+                found.append((at, min(first, size)))
+            at = max(at, end)
+        return [*found, (at, size)] if at < size else found
 
 
 class Sourcing:
@@ -91,8 +103,18 @@ class Sourcing:
         self._tallies = dict(_counts(meta))
         self._changed: set[int] = set()
         self.figures: dict[tuple[str, str], dict[str, str]] = {}  # as the collector says them
-        self.behind = False  # the log holds events that these counts lack
+        self._lacking = self._lacks()
+        self._newest: dict[int, bytes] = {}  # counts that were handed out to be kept
+        self._durable = self._newest  # and those that are
+        self._flushing = Lock()
         self.on_change: Callable[[], None] = lambda: None
+
+    def _lacks(self) -> list[tuple[int, int]]:
+        """Ranges of the log that the counts lack as they were kept, the oldest first."""
+        reach = self.reach
+        if reach is None and self._tallies:  # an old folder, where nobody knows
+            return []
+        return (reach or Reach(0)).lacks(self._size())
 
     # --- settings
 
@@ -169,8 +191,7 @@ class Sourcing:
         old = frozenset(written.duplicates)
         fresh = [one for at, one in enumerate(kept) if at not in old] if old else kept
         tally.read_by(Counter([event.parser or submission.parser for event in events]))
-        if any(event.seq for event in events):
-            _numbered(tally, events, now)
+        self.number(source, kept if left.apart else events)
         tally.add(
             now,
             stored=len(kept) - duplicates,
@@ -185,21 +206,69 @@ class Sourcing:
             backfill=submission.backfill,
         )
 
+    def number(self, source: Source, events: Sequence[Parsed]) -> None:
+        """Follow the numbers of events that are durable, boot by boot in their order."""
+        boots: dict[str, list[int]] = {}
+        for event in events:
+            if event.seq:
+                boots.setdefault(event.boot, []).append(event.seq)
+        for boot, numbers in boots.items():
+            self.tally(source).numbered(boot, numbers, wall_us())
+
     def changed(self) -> tuple[dict[int, bytes], Reach | None]:
         """The counts that changed since this was asked last, to be kept; and which events are in
         them, None when nothing is to be kept now."""
-        if self.behind:
+        if len(self._lacking) > REACH_RANGES:
             return {}, None
         changed, self._changed = self._changed, set()
-        kept = {number: msgspec.json.encode(self._tallies[number]) for number in changed}
+        kept = {} if self._newest is self._durable else dict(self._newest)
+        kept |= {number: msgspec.json.encode(self._tallies[number]) for number in changed}
+        self._newest = kept
         self._prune()
+        return kept, self._reaches()
+
+    def _reaches(self) -> Reach:
+        """Which events are in the counts now."""
         upto = min(self._under_way.values(), default=self._size())
-        return kept, Reach(upto, tuple(self._ahead))
+        if not self._lacking:
+            return Reach(upto, tuple(self._ahead))
+        ends = [end for _, end in self._lacking]
+        firsts = [*(first for first, _ in self._lacking[1:]), max(upto, ends[-1])]
+        return Reach(self._lacking[0][0], (*zip(ends, firsts, strict=True), *self._ahead))
+
+    @property
+    def behind(self) -> bool:
+        """Whether the log holds events that these counts lack."""
+        return bool(self._lacking)
+
+    @property
+    def uncounted(self) -> int:
+        """How many entries of the log were not looked at for these counts yet."""
+        return sum(end - first for first, end in self._lacking)
+
+    def lacking(self, most: int) -> tuple[int, int] | None:
+        """The oldest [first, end) that the counts lack, of at most so many events."""
+        if not self._lacking:
+            return None
+        first, end = self._lacking[0]
+        return first, min(end, first + most)
+
+    def made_up(self, upto: int) -> None:
+        """Everything below is in the counts now."""
+        left = ((max(first, upto), end) for first, end in self._lacking)
+        self._lacking = [(first, end) for first, end in left if first < end]
 
     def flush(self, kept: dict[int, bytes], reach: Reach) -> None:
-        """Keep counts durably, in one transaction with what says how far they reach."""
+        """Keep counts durably, in one transaction with what says how far they reach.
+
+        Counts that newer ones overtook are not put in their place: those hold them too.
+        """
         try:
-            self._meta.of_sources.put_tallies(kept, _UPTO, reach.packed())
+            with self._flushing:
+                if kept is not self._newest and self._newest is self._durable:
+                    return
+                self._meta.of_sources.put_tallies(kept, _UPTO, reach.packed())
+                self._durable = kept
         except BaseException:
             self._changed |= set(kept)
             raise
@@ -264,13 +333,3 @@ def _stripped(kept: Sequence[Parsed], written: Written) -> int:
         return 0
     old = frozenset(written.duplicates)
     return sum(1 for at, event in enumerate(kept) if event.original and at not in old)
-
-
-def _numbered(tally: Tally, events: Sequence[Parsed], now_us: int) -> None:
-    """Follow the numbers of a batch, boot by boot in their order."""
-    boots: dict[str, list[int]] = {}
-    for event in events:
-        if event.seq:
-            boots.setdefault(event.boot, []).append(event.seq)
-    for boot, numbers in boots.items():
-        tally.numbered(boot, numbers, now_us)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from indelible.app.answered import Answered, Rows
 from indelible.base.clock import MICROS, wall_us
 from indelible.base.errors import IndelibleError
 from indelible.base.limits import ROLLED_IDS, SORTED_EVENTS, SUMMARIES
@@ -29,7 +30,7 @@ from indelible.event.model import Via
 from indelible.ingest.audit_policy import unstated
 from indelible.ingest.audit_policy.decide import Judged
 from indelible.ingest.audit_policy.rules import AuditRule
-from indelible.ingest.audit_policy.unstated import Drops, Key, Of, Summary, Unstated
+from indelible.ingest.audit_policy.unstated import Drops, Key, Numbered, Of, Summary, Unstated
 from indelible.ingest.parsed import Parsed
 from indelible.ledger.incoming import SELF, Source, Work
 from indelible.ledger.journal import MARK
@@ -54,6 +55,7 @@ class _Waiting(NamedTuple):
     of: Of
     rolled: Sequence[Apart]
     dropped: Sequence[Apart]
+    events: Sequence[Parsed]
     answer: asyncio.Future[int]
 
 
@@ -67,7 +69,8 @@ class Figures(NamedTuple):
 class _Batch:
     """What one transaction changes, and how it was before."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
         self.before: dict[Key, bytes | None] = {}
         self.ids = bytearray()
         self.known: dict[bytes, bytes | None] = {}
@@ -82,6 +85,7 @@ class UnstatedEvents:
         self._closing: list[Unstated] = []
         self._known: dict[bytes, bytes] = {}
         self._figures: dict[tuple[str, str], Figures] = {}
+        self._answered = Answered()
         self._stated: tuple[list[str], list[str]] = ([], [])  # since the last flush, and before it
         self._queue: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
@@ -95,12 +99,16 @@ class UnstatedEvents:
     # --- taking
 
     async def add(
-        self, source: Source, of: Of, rolled: Sequence[Apart], dropped: Sequence[Apart]
+        self, source: Source, of: Of, rolled: Sequence[Apart], dropped: Sequence[Apart],
+        events: Sequence[Parsed],
     ) -> int:
         """Return when these events are durably rolled up or counted: how many were rolled up
-        before. Raises what the database raises; then none of them is."""
+        before. Raises what the database raises; then none of them is.
+
+        `events` is all of the submission, whose others are durable: its numbers are followed.
+        """
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(source, of, rolled, dropped, answer))
+        self._queue.append(_Waiting(source, of, rolled, dropped, events, answer))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
         return await answer
@@ -114,13 +122,17 @@ class UnstatedEvents:
                 await self._spill()
 
     async def _commit(self, taken: list[_Waiting]) -> None:
-        batch = _Batch()
+        batch = _Batch(self._answered.rows())
         try:
+            if self._answered.many:
+                await self._core.keep_counts()
+            self._answered.check()
             now = wall_us()
             again = [await self._apply(batch, waiting, now) for waiting in taken]
             states = {
                 self._open[key].id: unstated.packed(self._open[key]) for key in batch.before
             }
+            states |= {row.id: unstated.packed(row) for row in batch.rows}
             keep, most = self._core.meta.of_audit_policy.keep, ROLLED_IDS * MARK
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._core.threads, keep, states, bytes(batch.ids), most)
@@ -135,6 +147,9 @@ class UnstatedEvents:
             return
         while len(self._known) > ROLLED_IDS:
             del self._known[next(iter(self._known))]
+        for waiting in taken:
+            self._core.sourcing.number(waiting.source, waiting.events)
+        self._answered.written(batch.rows)
         for waiting, repeated in zip(taken, again, strict=True):
             self._figure(waiting.of, len(waiting.rolled) - repeated, len(waiting.dropped))
             if not waiting.answer.done():
@@ -143,6 +158,7 @@ class UnstatedEvents:
     async def _apply(self, batch: _Batch, waiting: _Waiting, now_us: int) -> int:
         """Roll up and count; how many of the rolled ones were rolled up before."""
         again, of = 0, waiting.of
+        batch.rows.take(of, [one.event for one in (*waiting.rolled, *waiting.dropped)])
         for at, (event, judged, rule) in enumerate(waiting.rolled):
             if at and not at % SORTED_EVENTS:
                 await asyncio.sleep(0)
@@ -189,6 +205,7 @@ class UnstatedEvents:
         return False
 
     def _undo(self, batch: _Batch) -> None:
+        self._answered.failed()
         for key, kept in batch.before.items():
             if kept is None:
                 self._open.pop(key, None)
@@ -219,17 +236,20 @@ class UnstatedEvents:
                 self._known[ids[at : at + 16]] = ids[at + 16 : at + MARK]
         for ident, kept in tables.unstated().items():
             try:
-                state = unstated.unpacked(kept)
+                state = unstated.found(kept)
             except msgspec.MsgspecError as error:  # of a later release: it stays for that
                 _log.error("the state %s of the audit policy cannot be read: %s", ident, error)
                 continue
-            self._closing.append(state)
-            self._figure(state.of, *_counts(state))
-            source = await self._core.source(state.of.source, state.of.tenant)
-            tally = self._core.sourcing.tally(source)
+            of = state if isinstance(state, Numbered) else state.of
+            tally = self._core.sourcing.tally(await self._core.source(of.source, of.tenant))
             for boot, ranges in state.numbers.items():
                 for first, last in ranges:
                     tally.numbered(boot, list(range(first, last + 1)), wall_us())
+            if isinstance(state, Numbered):
+                self._answered.found(state)
+            else:
+                self._closing.append(state)
+                self._figure(state.of, *_counts(state))
         await self._write()
 
     async def beat(self) -> None:
@@ -303,10 +323,16 @@ class UnstatedEvents:
         done = {state.id for state in states}
         self._closing = [state for state in self._closing if state.id not in done]
 
+    def counted(self) -> None:
+        """The counts that are kept next are as they stand now."""
+        self._answered.counted()
+
     async def forget(self) -> None:
-        """Counts of sources were kept: let go of states that stood in the log a flush ago."""
-        recent, gone = self._stated
+        """Counts of sources were kept: let go of numbers that they hold, and of states that stood
+        in the log a flush ago."""
+        recent, stated = self._stated
         self._stated = ([], recent)
+        gone = [*stated, *self._answered.forgotten()]
         if gone:
             loop, forget = asyncio.get_running_loop(), self._core.meta.of_audit_policy.forget
             await loop.run_in_executor(self._core.threads, forget, gone)

@@ -15,8 +15,10 @@ from indelible.event.sentence import sentence
 from indelible.ingest.audit_policy.decide import judged
 from indelible.ingest.audit_policy.rules import parse_rules
 from indelible.ingest.audit_policy.unstated import (
+    Numbered,
     Of,
     Summary,
+    found,
     key_of,
     new_drops,
     new_summary,
@@ -168,10 +170,14 @@ def test_dropped_events_are_counted_by_rule() -> None:
 
 
 def test_numbers_of_the_sender_are_kept_as_ranges() -> None:
-    drops = new_drops("ab", OF, NOON)
-    for seq in (1, 2, 3, 7, 8, 5):
-        drops.add(read(source={"seq": seq, "boot": "b"}), RULES[1])
-    assert drops.numbers == {"b": [[1, 3], [7, 8], [5, 5]]}
-    for seq in range(100, 100 + 2 * (GAP_RANGES + 5), 2):
-        drops.add(read(source={"seq": seq, "boot": "b"}), RULES[1])
-    assert len(drops.numbers["b"]) == GAP_RANGES
+    row = Numbered(id="ab", source="app", tenant="")
+    for number in (1, 2, 3, 7, 8, 5):
+        row.take("b", number)
+    assert (row.numbers, row.full) == ({"b": [[1, 3], [7, 8], [5, 5]]}, False)
+    for number in range(100, 100 + 2 * GAP_RANGES, 2):
+        row.take("c", number)
+    assert row.full
+    assert found(packed(row)) == row
+    copy = row.copy()
+    copy.take("b", 6)
+    assert row.numbers["b"][-1] == [5, 5]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indelible.base.limits import BOOTS, BOOTS_ENDED, GAP_RANGES_MOST
-from indelible.ingest.completeness.numbers import Numbers, Span, begun
+from indelible.base.limits import BOOT_RANGES, BOOTS, BOOTS_ENDED, GAP_RANGES_MOST
+from indelible.ingest.completeness.numbers import Numbers, Range, Span, begun
 from indelible.ingest.completeness.tally import Tally
 
 
@@ -14,7 +18,7 @@ def told(numbers: Numbers, before_us: int) -> list[Span]:
     """The gaps that are due, put on record."""
     found = numbers.due(before_us)
     for gap in found:
-        numbers.recorded(gap)
+        numbers.recorded(gap, before_us)
     return found
 
 
@@ -128,13 +132,61 @@ def test_a_boot_that_comes_back_after_many_others_lacks_nothing_that_came() -> N
     assert tally.gaps == 0
 
 
-def test_what_an_old_boot_lacked_stays_missing() -> None:
+def others(tally: Tally, name: str = "other", count: int = BOOTS) -> None:
+    for number in range(count):
+        tally.numbered(f"{name}-{number}", [1], 0)
+
+
+def test_what_an_old_boot_lacks_is_due_however_many_others_came() -> None:
     tally = Tally()
     tally.numbered("a", [1, 5], 0)
-    for number in range(BOOTS):
-        tally.numbered(f"other-{number}", [1], 0)
+    others(tally, count=3 * BOOTS)
+    assert tally.gaps == 0, "nothing is on record yet"
+    numbers = tally.following("a")
+    assert numbers is not None
     assert "a" not in tally.numbers
+    assert spans(told(numbers, 0)) == [(2, 4)]
     assert tally.gaps == 3
+
+
+def test_what_an_old_boot_lacked_can_still_come() -> None:
+    tally = Tally()
+    tally.numbered("a", [1, 5], 0)
+    tally.numbered("late", [1, 4], 0)
+    others(tally)
+    told(tally.lacking["a"], 0)
+    tally.settle()
+    tally.numbered("a", [2, 3, 4], 1)
+    others(tally)
+    assert spans(closed(tally.lacking["a"])) == [(2, 4)]
+    tally.settle()
+    assert list(tally.lacking) == ["late"]
+    assert tally.ranges == 2
+    tally.numbered("late", [3, 2], 1)
+    others(tally)
+    assert (tally.lacking, tally.ranges, tally.gaps) == ({}, 0, 0)
+    tally.numbered("a", [7], 2)
+    assert spans(tally.numbers["a"].due(2)) == [(6, 6)], "it goes on where it was"
+
+
+def test_ranges_of_old_boots_are_bounded_and_the_oldest_count_as_missing() -> None:
+    tally = Tally()
+    tally.numbered("source", [1], 0)
+    for boot in range(12):
+        tally.numbered(f"holes-{boot}", list(range(1, 4_000, 2)), 0)
+    others(tally)
+    assert tally.ranges == sum(1 + len(one.missing) for one in tally.lacking.values())
+    assert BOOT_RANGES - 2_000 < tally.ranges <= BOOT_RANGES
+    assert tally.unfollowed == 1_999 * (12 - len(tally.lacking)) > 0
+
+
+def test_pods_whose_requests_overtake_each_other_lack_nothing() -> None:
+    tally = Tally()
+    for number in (1, 3, 2, 5, 4):
+        for pod in range(BOOTS + 50):
+            tally.numbered(f"pod-{pod}", [number], number)
+    assert (tally.lacking, tally.gaps) == ({}, 0)
+    assert not [one for _, one in tally.followed if not one.whole]
 
 
 def test_of_boots_without_end_no_gap_is_invented() -> None:
@@ -151,3 +203,55 @@ def test_a_gap_that_could_not_be_recorded_is_due_again() -> None:
     numbers = Numbers(1, 1)
     numbers.take([1, 4], now_us=0)
     assert spans(numbers.due(0)) == spans(numbers.due(0)) == [(2, 3)]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["take", "tell", "close"]), st.integers(1, 12))),
+    st.integers(0, 40), st.randoms(use_true_random=False),
+)
+def test_counted_anew_in_any_order_the_numbers_agree_with_what_is_on_record(
+    steps: list[tuple[str, int]], kept_at: int, random: Random
+) -> None:
+    """A life of a boot, kept at some step; what came later is learned anew, numbers and records
+    each in any order among the other."""
+    live, kept, missed = begun(1, known=True), begun(1, known=True), list[tuple[str, Span]]()
+
+    def step(name: str, span: Span) -> None:
+        if at < kept_at:
+            kept_now.append(deepcopy(live))
+        else:
+            missed.append((name, span))
+
+    kept_now = [kept]
+    for at, (what, number) in enumerate(steps):
+        if what == "take":
+            live.take([number], at)
+            step(what, Span(number, number))
+        elif what == "tell":
+            for gap in told(live, at):
+                step(what, gap)
+        else:
+            for gap in closed(live):
+                step(what, gap)
+    anew = kept_now[-1]
+    taken = [one for one in missed if one[0] == "take"]
+    said = [one for one in missed if one[0] != "take"]
+    merged = list[tuple[str, Span]]()
+    while taken or said:
+        merged.append((taken if not said or (taken and random.random() < 0.5) else said).pop(0))
+    for what, span in merged:
+        if what == "take":
+            anew.take([span.first], 99)
+        elif what == "tell":
+            anew.recorded(span, 99)
+        else:
+            anew.ended(span)
+    told(live, 99)
+    told(anew, 99)
+    assert numbers_in(anew.missing) == numbers_in(live.missing)
+    assert numbers_in(anew.closed) == numbers_in(live.closed)
+    assert anew.next == live.next
+
+
+def numbers_in(found: Sequence[Range | Span]) -> set[int]:
+    return {n for one in found for n in range(one.first, one.last + 1)}

@@ -1,9 +1,10 @@
 """What was answered and does not stand in the log yet: open summaries and counts of dropped events.
 
-Both are small states that grow with each submission. They are kept durably (sealed, beside the log)
-before anybody is answered, and become one record when their time is over: an event of the source
-that says how often somebody read, or a statement of how many events each rule dropped. Each bears
-an id, so that a record that was written just before a crash is not written twice. Pure.
+Both are small states that grow with each submission; so do the numbers of those events. They are
+kept durably (sealed, beside the log) before anybody is answered, and become one record when their
+time is over: an event of the source that says how often somebody read, or a statement of how many
+events each rule dropped. Each bears an id, so that a record that was written just before a crash is
+not written twice. Pure.
 
 **A summary** stands for events that agree in source, actor (with whoever is behind it), action,
 operation, outcome, types of targets and the minute of their time. It says exactly: how many, the
@@ -63,23 +64,45 @@ class Of(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _State(msgspec.Struct, kw_only=True):
-    """What both kinds have. `opened_us` is when its first message came; `numbers` are ranges of
-    the sender's own numbers, by boot, so that no gap is declared where events were answered."""
+    """What both kinds have. `opened_us` is when its first message came; `numbers` is what a state
+    of an older release kept itself of what is in `Numbered` now."""
 
     id: str
     of: Of
     opened_us: int
     numbers: dict[str, list[list[int]]] = {}
 
-    def number(self, event: Parsed) -> None:
-        """Remember the sender's own number of an event."""
-        if not event.seq:
-            return
-        ranges = self.numbers.setdefault(event.boot, [])
-        if ranges and ranges[-1][1] + 1 == event.seq:
-            ranges[-1][1] = event.seq
-        elif len(ranges) < GAP_RANGES:
-            ranges.append([event.seq, event.seq])
+
+class Numbered(msgspec.Struct, kw_only=True, tag="numbered"):
+    """The sender's own numbers of events of a source that were answered, by boot, as ranges in the
+    order in which they came: so that no gap is declared where events were answered."""
+
+    id: str
+    source: str
+    tenant: str
+    numbers: dict[str, list[list[int]]] = {}
+    ranges: int = 0
+
+    def take(self, boot: str, number: int) -> None:
+        """Remember a number."""
+        ranges = self.numbers.setdefault(boot, [])
+        if ranges and ranges[-1][1] + 1 == number:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+            self.ranges += 1
+
+    @property
+    def full(self) -> bool:
+        """Whether another one is to be begun."""
+        return self.ranges >= GAP_RANGES
+
+    def copy(self) -> Numbered:
+        """One that grows by itself."""
+        numbers = {boot: [[*one] for one in ranges] for boot, ranges in self.numbers.items()}
+        return Numbered(
+            id=self.id, source=self.source, tenant=self.tenant, numbers=numbers, ranges=self.ranges
+        )
 
 
 class Summary(_State, kw_only=True, tag="summary"):
@@ -128,7 +151,6 @@ class Summary(_State, kw_only=True, tag="summary"):
             self.ips[ip] = self.ips.get(ip, 0) + 1
         elif ip:
             self.other_ips += 1
-        self.number(event)
 
     def due_us(self) -> int:
         """When it is written: a while after its minute is over, or after it was opened late."""
@@ -191,7 +213,6 @@ class Drops(_State, kw_only=True, tag="drops"):
         counted = self.rules.setdefault(rule.number, [0, 0])
         counted[0] += 1
         counted[1] += len(event.content)
-        self.number(event)
 
     def due_us(self) -> int:
         """When it is stated."""
@@ -214,11 +235,13 @@ class Drops(_State, kw_only=True, tag="drops"):
 
 
 Unstated = Summary | Drops
+_Kept = Unstated | Numbered
 _packed = msgspec.msgpack.Encoder().encode
 _unpacked = msgspec.msgpack.Decoder(Unstated).decode
+_found = msgspec.msgpack.Decoder(_Kept).decode
 
 
-def packed(state: Unstated) -> bytes:
+def packed(state: Unstated | Numbered) -> bytes:
     """A state as it is kept."""
     return _packed(state)
 
@@ -226,6 +249,12 @@ def packed(state: Unstated) -> bytes:
 def unpacked(kept: bytes) -> Unstated:
     """The state that was kept; raises `msgspec.MsgspecError`."""
     state: Unstated = _unpacked(kept)
+    return state
+
+
+def found(kept: bytes) -> Unstated | Numbered:
+    """The state or the numbers that were kept; raises `msgspec.MsgspecError`."""
+    state: Unstated | Numbered = _found(kept)
     return state
 
 

@@ -89,13 +89,15 @@ class Numbers(msgspec.Struct):
             if first <= last
         ]
         if hole.told:
-            self._close(number)
+            self._close(number, number)
 
-    def _close(self, number: int) -> None:
-        if self.closed and self.closed[-1].last + 1 == number:
-            self.closed[-1] = Span(self.closed[-1].first, number)
+    def _close(self, first: int, last: int) -> None:
+        if first > last:
+            return
+        if self.closed and self.closed[-1].last + 1 == first:
+            self.closed[-1] = Span(self.closed[-1].first, last)
         else:
-            self.closed.append(Span(number, number))
+            self.closed.append(Span(first, last))
 
     def due(self, before_us: int) -> list[Span]:
         """Ranges missing since before `before_us` that are not on record yet."""
@@ -104,26 +106,83 @@ class Numbers(msgspec.Struct):
             if not hole.told and hole.since_us <= before_us
         ]
 
-    def recorded(self, gap: Span) -> None:
-        """A gap is on record now; of too many, the oldest are followed no more."""
-        at = bisect_right(self.missing, gap.first, key=_first) - 1
-        while 0 <= at < len(self.missing) and self.missing[at].first <= gap.last:
-            if self.missing[at].first >= gap.first:
-                self.missing[at].told = True
-            at += 1
+    def recorded(self, gap: Span, now_us: int) -> None:
+        """A gap is on record, since now or since long; of too many, the oldest are followed no
+        more.
+
+        What of it is not missing has come since, and closes that part: so it does not matter
+        whether a number was taken before this was known.
+        """
+        inside = self.start <= gap.first and gap.last < self.next
+        if not inside and len(self.missing) >= GAP_RANGES_MOST:
+            return
+        if gap.last >= self.next:
+            self._lack(len(self.missing), self.next, gap.last, now_us)
+            self.next = gap.last + 1
+        if gap.first < self.start:
+            self._lack(0, gap.first, self.start - 1, now_us)
+            self.start = gap.first
+        came = gap.first
+        for hole in self._cut(gap, told=True):
+            self._close(came, hole.first - 1)
+            came = hole.last + 1
+        self._close(came, gap.last)
+        self._bound()
+
+    def _bound(self) -> None:
         if len(self.missing) > GAP_RANGES and self.missing[0].told:
             oldest = self.missing.pop(0)
             self.unfollowed += oldest.last - oldest.first + 1
 
+    def ended(self, gap: Span) -> None:
+        """That a gap closed stood on record already: its numbers came, taken here or not yet."""
+        self._cut(gap)
+        self.forget_closed(gap)
+
+    def _cut(self, gap: Span, *, told: bool = False) -> list[Span]:
+        """What of `gap` is missing; from now on it is on record, or missing no more."""
+        low = bisect_right(self.missing, gap.first, key=_first)
+        low -= bool(low and self.missing[low - 1].last >= gap.first)
+        high = bisect_right(self.missing, gap.last, key=_first)
+        left, inside = list[Range](), list[Span]()
+        for hole in self.missing[low:high]:
+            first, last = max(hole.first, gap.first), min(hole.last, gap.last)
+            inside.append(Span(first, last))
+            if hole.first < first:
+                left.append(Range(hole.first, first - 1, hole.since_us, hole.told))
+            if told:
+                left.append(Range(first, last, hole.since_us, told=True))
+            if last < hole.last:
+                left.append(Range(last + 1, hole.last, hole.since_us, hole.told))
+        self.missing[low:high] = left
+        return inside
+
     def forget_closed(self, gap: Span) -> None:
         """That a gap closed is on record now."""
-        self.closed = [one for one in self.closed if one != gap]
+        self.closed = [
+            Span(first, last)
+            for one in self.closed
+            for first, last in (
+                (one.first, min(one.last, gap.first - 1)), (max(one.first, gap.last + 1), one.last)
+            )
+            if first <= last
+        ]
 
     @property
     def open(self) -> int:
         """How many numbers are missing with their gap on record, or are not followed any more."""
         told = sum(hole.last - hole.first + 1 for hole in self.missing if hole.told)
         return told + self.unfollowed
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing that can come, and nothing is to be put on record."""
+        return not self.missing and not self.closed
+
+    @property
+    def weight(self) -> int:
+        """How much it takes to follow it: one, and one for each range."""
+        return 1 + len(self.missing)
 
     @property
     def lacking(self) -> int:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 import msgspec
 
 from indelible.base.clock import MICROS
-from indelible.base.limits import BOOTS, BOOTS_ENDED, RATE_MINUTES, SOURCE_PARSERS
+from indelible.base.limits import BOOT_RANGES, BOOTS, BOOTS_ENDED, RATE_MINUTES, SOURCE_PARSERS
 from indelible.ingest.completeness.numbers import Numbers, begun
 from indelible.ingest.completeness.rhythm import Rhythm
 
@@ -59,9 +59,11 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     it gave none. `minutes` counts stored events of the newest minutes, the newest last, which is
     minute number `minute` since 1970. `stretches` counts gaps that can never close.
 
-    `numbers` follows the newest boots of the sender, the newest last. Of older ones `ended` says
-    where they were, the newest of those last; `forgot` that there were even more. What older boots
-    lacked is `unfollowed`.
+    `numbers` follows the newest boots of the sender, the newest last. Older ones that lack numbers
+    are in `lacking`, the oldest first, until what they lack came, or there are too many ranges of
+    it (`limits.BOOT_RANGES`; `ranges` is how many there are, each boot counted as one more): then
+    what the oldest lacked is `unfollowed`. Of all others `ended` says where they were, the newest
+    last; `forgot` that there were even more.
     """
 
     stored: int = 0
@@ -84,6 +86,8 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     minutes: list[int] = []
     parsers: dict[str, int] = {}
     numbers: dict[str, Numbers] = {}
+    lacking: dict[str, Numbers] = {}
+    ranges: int = 0
     ended: dict[str, int] = {}
     forgot: bool = False
     unfollowed: int = 0
@@ -152,27 +156,61 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
         while len(self.numbers) > BOOTS:
             oldest = next(iter(self.numbers))
             gone = self.numbers.pop(oldest)
-            self.unfollowed += gone.lacking
-            self.ended[oldest] = gone.next
+            if gone.whole:
+                self._end(oldest, gone)
+            else:
+                self.lacking[oldest] = gone
+                self.ranges += gone.weight
+        while self.ranges > BOOT_RANGES:
+            oldest = next(iter(self.lacking))
+            gone = self.lacking.pop(oldest)
+            self.ranges -= gone.weight
+            self._end(oldest, gone)
+
+    def _end(self, boot: str, gone: Numbers) -> None:
+        """Follow a boot no more."""
+        self.unfollowed += gone.lacking
+        self.ended[boot] = gone.next
         while len(self.ended) > BOOTS_ENDED:
             del self.ended[next(iter(self.ended))]
             self.forgot = True
 
     def _boot(self, boot: str, first: int) -> Numbers:
-        """A boot that is not followed: one that was goes on where it was, a new one begins at 1.
+        """A boot that is not among the newest: one that was goes on where it was, a new one begins
+        at 1.
 
         Where so many were followed that some are forgotten, nobody knows which it is, and nothing
         is missing before its first number.
         """
+        lacked = self.lacking.pop(boot, None)
+        if lacked is not None:
+            self.ranges -= lacked.weight
+            return lacked
         following = self.ended.pop(boot, None)
         if following is not None:
             return Numbers(1, following)
         return begun(first, known=bool(self.numbers) and not self.forgot)
 
+    def following(self, boot: str) -> Numbers | None:
+        """The numbers of a boot that is followed."""
+        return self.numbers.get(boot) or self.lacking.get(boot)
+
+    @property
+    def followed(self) -> list[tuple[str, Numbers]]:
+        """Every boot that is followed, the oldest first."""
+        return [*self.lacking.items(), *self.numbers.items()]
+
+    def settle(self) -> None:
+        """What was due of the boots is on record: let go of those that lack nothing any more."""
+        for boot, numbers in list(self.lacking.items()):
+            if numbers.whole:
+                self._end(boot, self.lacking.pop(boot))
+        self.ranges = sum(one.weight for one in self.lacking.values())
+
     @property
     def gaps(self) -> int:
         """Numbers that are missing, with their gaps on record or not followed any more."""
-        return sum(one.open for one in self.numbers.values()) + self.unfollowed
+        return sum(one.open for _, one in self.followed) + self.unfollowed
 
     def since(self) -> Day:
         """What the present day brought so far."""
