@@ -51,6 +51,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     rejected_count: int = 0
     summarised: list[tuple[int, int]] = []
     dropped_by_rule: list[tuple[int, int]] = []
+    unparsed: int = 0
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -59,6 +60,7 @@ class Summary(msgspec.Struct, kw_only=True):
     files: int = 0
     read: int = 0
     stored: int = 0
+    unparsed: int = 0
     already_there: int = 0
     conflicts: int = 0
     summarised: int = 0
@@ -73,6 +75,7 @@ class Summary(msgspec.Struct, kw_only=True):
         summarised = sum(count for _, count in answer.summarised)
         dropped = sum(count for _, count in answer.dropped_by_rule)
         self.stored += answer.accepted - len(answer.duplicates) - summarised - dropped
+        self.unparsed += answer.unparsed
         self.already_there += len(answer.duplicates)
         self.summarised += summarised
         self.dropped_by_rule += dropped
@@ -170,6 +173,11 @@ def _lines(summary: Summary) -> list[str]:
         f"stored         {summary.stored:>12,}",
         f"already there  {summary.already_there:>12,}",
     ]
+    if summary.unparsed:
+        lines.append(
+            f"unparsed       {summary.unparsed:>12,}  read, kept as they came, and not understood: "
+            "`indelible parser test` says why"
+        )
     if summary.conflicts:
         lines.append(f"id conflicts   {summary.conflicts:>12,}  stored, flagged id_conflict")
     if summary.summarised:

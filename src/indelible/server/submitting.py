@@ -45,7 +45,8 @@ class SubmitAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     `accepted` counts the lines that need not be sent again: stored, there already, or taken apart
     by the audit policy. `ranges` are [line, count, first index] of the lines stored now;
     `summarised` and `dropped_by_rule` are [line, count] of those that it rolled up and dropped,
-    absent where there are none. `rejected` shows the first 1,000.
+    absent where there are none. `unparsed` counts the foreign messages among those accepted that
+    could not be read; absent where there are none. `rejected` shows the first 1,000.
     """
 
     accepted: int
@@ -57,6 +58,7 @@ class SubmitAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     receipts: list[ReceiptView] | None = None
     summarised: list[tuple[int, int]] = []
     dropped_by_rule: list[tuple[int, int]] = []
+    unparsed: int = 0
 
 
 encode = msgspec.json.Encoder().encode
@@ -117,6 +119,7 @@ def answer_of(
         receipts=receipts,
         summarised=lines_of(events, result.summarised),
         dropped_by_rule=lines_of(events, result.dropped_by_rule),
+        unparsed=sum(1 for event in events if event.kind == "unparsed"),
     )
     status = 200 if not refused else 207 if events else 422
     return status, encode(answer)
@@ -138,7 +141,7 @@ async def submit(
         receipts = [_view(events[at], one) for at, one in zip(stored, written, strict=True)]
     if len(events) == 1 and not (
         refused or result.duplicates or result.conflicts or want_receipts
-        or result.indexes[0] == NOT_STORED
+        or result.indexes[0] == NOT_STORED or events[0].kind == "unparsed"
     ):
         return 200, _ONE % (events[0].line, result.indexes[0])
     return answer_of(events, refused, result, receipts)
