@@ -75,7 +75,7 @@ class Completeness:
         if settings is not None and settings.disabled:
             return 0
         silence, before = settings.silence if settings is not None else 0, dict(tally.rhythm.told)
-        found = [*tally.rhythm.turn(now), *tally.rhythm.look(now, tally.last_us, silence)]
+        found = [*tally.rhythm.turn(now), *tally.rhythm.look(now, tally.heard_us, silence)]
         try:
             for finding in found:
                 await self._finding(source, finding)

@@ -41,6 +41,16 @@ def test_import_sends_every_line_with_its_own_id(
     assert lines[0]["id"] != lines[1]["id"]
 
 
+def test_import_says_how_much_its_parser_did_not_understand(
+    run: Cli, server: FakeServer, events: Path
+) -> None:
+    server.answer("POST", "/v1/import", {**answer(2), "unparsed": 2})
+    told = run("import", str(events), "--parser", "linux_auth").stdout
+    assert "unparsed                  2" in told
+    assert "indelible parser test" in told
+    assert json.loads(run("import", str(events), "--json").stdout)["unparsed"] == 2
+
+
 def test_import_counts_what_was_there_already(run: Cli, server: FakeServer, events: Path) -> None:
     server.answer("POST", "/v1/import", answer(2, duplicates=1))
     found = json.loads(run("import", str(events), "--json").stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from indelible.base.clock import MICROS
 from indelible.base.limits import CLOCK_BATCHES
 from indelible.ingest.completeness.rhythm import Finding, Rhythm
+from indelible.ingest.completeness.tally import Tally
 
 MINUTE = 60 * MICROS
 HOUR = 60 * MINUTE
@@ -64,6 +65,18 @@ def test_a_source_that_sends_by_the_thousand_once_an_hour_is_not_silent_in_betwe
     last = MONDAY + (3 * 168 - 1) * HOUR
     assert said(list(rhythm.look(last + 19 * HOUR, last, 0))) == []
     assert said(list(rhythm.look(last + 21 * HOUR, last, 0))) == [("silence", "begun")]
+
+
+def test_what_only_repeats_what_is_known_breaks_no_silence() -> None:
+    tally, now = Tally(), MONDAY
+    counts = {"conflicts": 0, "repeats": 0, "unparsed": 0, "size": 1}
+    tally.add(now, stored=1, duplicates=0, event_us=now, backfill=False, **counts)
+    later = now + 700 * MICROS
+    tally.add(later, stored=0, duplicates=1, event_us=None, backfill=False, **counts)
+    assert (tally.last_us, tally.heard_us) == (later, now)
+    assert said(list(tally.rhythm.look(later, tally.heard_us, 600))) == [("silence", "begun")]
+    tally.add(later, stored=0, duplicates=0, event_us=now, backfill=False, apart=1, **counts)
+    assert said(list(tally.rhythm.look(later, tally.heard_us, 600))) == [("silence", "over")]
 
 
 def test_a_configured_silence_needs_no_learning() -> None:

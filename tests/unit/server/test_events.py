@@ -304,6 +304,14 @@ def test_an_import_is_marked_and_an_admin_names_the_source(house):
     assert (submission.source, submission.backfill, submission.protocol) == ("old", True, "import")
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_import_says_how_many_messages_its_parser_did_not_understand(house, count):
+    body = _lines(*[b"some text"] * count)
+    answer = house.ask("POST", "/v1/import?parser=cloudtrail", "admin", body)
+    assert (answer.status, answer.json["accepted"], answer.json["unparsed"]) == (200, count, count)
+    assert "unparsed" not in house.ask("POST", "/v1/import", "admin", _lines(GOOD)).json
+
+
 def test_an_admins_import_without_a_source_takes_the_parsers_name(house):
     house.ask("POST", "/v1/import?parser=native", "admin", _lines(GOOD))
     assert house.rooms.submissions[0].source == "native"

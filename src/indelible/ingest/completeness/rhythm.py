@@ -125,7 +125,7 @@ class Rhythm(msgspec.Struct, omit_defaults=True):
     # --- telling
 
     def look(self, now_us: int, last_us: int, silence_seconds: int) -> Iterator[Finding]:
-        """What is remarkable now; `last_us` is when the last event came (0 for never)."""
+        """What is remarkable now; `last_us` is when something new came (0 for never)."""
         if now_us < self.paused_until_us:
             return
         if last_us:

@@ -55,8 +55,9 @@ class Day(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Counts of one source since it was registered, and how it goes now. Times are microseconds.
 
-    `last_us` is when its newest event was received, `event_us` the time of that event, None when
-    it gave none. `minutes` counts stored events of the newest minutes, the newest last, which is
+    `last_us` is when something of it was received at last, `new_us` when that was not known yet (0
+    in counts of before that was told apart), `event_us` the time of its newest event, None when it
+    gave none. `minutes` counts stored events of the newest minutes, the newest last, which is
     minute number `minute` since 1970. `stretches` counts gaps that can never close.
 
     `numbers` follows the newest boots of the sender, the newest last. Older ones that lack numbers
@@ -80,6 +81,7 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     bytes: int = 0
     first_us: int = 0
     last_us: int = 0
+    new_us: int = 0
     event_us: int | None = None
     backfill: bool = False
     minute: int = 0
@@ -93,6 +95,11 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     unfollowed: int = 0
     rhythm: Rhythm = msgspec.field(default_factory=Rhythm)
     day: Day = msgspec.field(default_factory=Day)
+
+    @property
+    def heard_us(self) -> int:
+        """When something new came at last: what only repeats what is known breaks no silence."""
+        return self.new_us or self.last_us
 
     @property
     def received(self) -> int:
@@ -128,6 +135,7 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.first_us = self.first_us or now_us
         self.last_us = now_us
         if stored or apart:
+            self.new_us = now_us
             self.event_us, self.backfill = event_us, backfill
         self._turn(now_us)
         self.minutes[-1] += stored
