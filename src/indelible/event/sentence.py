@@ -62,6 +62,8 @@ def sentence(event: StoredEvent) -> str:
             f"A record of kind {_safe(event.kind)}"
         )
         return f"{what}: {_safe(reason)}" if reason else what
+    if event.action == "ledger.gap.declare" and (told := _gap(event)):
+        return told
     present, past, after = _verbs(event.action)
     targets = list(event.targets)
     if after:
@@ -76,6 +78,21 @@ def sentence(event: StoredEvent) -> str:
     if event.outcome == "failure":
         return f"{who} tried to {present}{what}{tail}{behind} and failed{_why(event)}"
     return f"{who} {past}{what}{tail}{behind}{_times(event)}"
+
+
+_CAME: Final = {"open": "did not come", "closed": "came after all", "lost": "will never come"}
+
+
+def _gap(event: StoredEvent) -> str:
+    """Which numbers of which source are missing; '' where the record says it otherwise."""
+    data = bytes(event.data)
+    said = {name: scalars_at(data, name) for name in ("source", "boot", "first", "last", "state")}
+    if not all(said.values()) or said["state"][0] not in _CAME:
+        return ""
+    first, last = _safe(said["first"][0]), _safe(said["last"][0])
+    numbers = f"Number {first}" if first == last else f"Numbers {first} to {last}"
+    run = f"(run {_safe(said['boot'][0])})"
+    return f"{numbers} of source {_safe(said['source'][0])} {run} {_CAME[said['state'][0]]}"
 
 
 def _times(event: StoredEvent) -> str:

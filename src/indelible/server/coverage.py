@@ -78,8 +78,8 @@ async def _covered(
     rows = _page.decode(await call.query("search", request)).events
     return Covered(
         source=view.id, tenant=view.tenant, format=name, name=capability.name,
-        state=judged(capability, bool(rows), view.stored), question=capability.question,
-        setting=capability.setting, volume=capability.volume,
+        state=judged(capability, bool(rows), view.stored - view.unparsed),
+        question=capability.question, setting=capability.setting, volume=capability.volume,
         last=rows[0].received if rows else "",
     )
 

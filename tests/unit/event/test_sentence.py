@@ -133,3 +133,18 @@ def test_every_event_has_one_line(
     line = sentence(stored)
     assert line
     assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"first": 3, "last": 5, "state": "open"}, "Numbers 3 to 5 of {} did not come"),
+        ({"first": 3, "last": 3, "state": "closed"}, "Number 3 of {} came after all"),
+        ({"first": 3, "last": 4, "state": "lost"}, "Numbers 3 to 4 of {} will never come"),
+        ({"first": 3, "state": "open"}, "indelible declared gap"),
+    ],
+)
+def test_a_gap_names_its_source_and_its_numbers(data: dict[str, object], text: str) -> None:
+    found = event(action="ledger.gap.declare", actor={"type": "system", "id": "indelible"},
+                  data={"source": 4, "boot": "b1", **data})
+    assert sentence(found) == text.format("source 4 (run b1)")

@@ -92,7 +92,7 @@ def formats_of(parsers: Iterable[str]) -> list[str]:
 
 
 def judged(capability: Capability, found: bool, events: int) -> str:
-    """`on`, `off` or `unknown`; `events` is how many the source sent in the time looked at."""
+    """`on`, `off` or `unknown`; `events` is how many of what the source sent could be read."""
     if found:
         return "on"
     return "off" if capability.always and events >= COVERAGE_EVENTS else "unknown"
