@@ -132,6 +132,10 @@ def _check(setting: Setting, value: object, said_by: str) -> None:
         raise _bad(name, f"{said_by}: {name} = {value} is outside {bounds}")
     if name == "origin":
         check_origin(str(value))
+    if name == "follow_paths" and isinstance(value, tuple):
+        for folder in value:
+            if not folder.startswith("/"):
+                raise _bad(name, f"{said_by}: {folder!r} is not an absolute path")
     if name == "trusted_proxies" and isinstance(value, tuple):
         for block in value:
             try:

@@ -134,7 +134,8 @@ def checked(asked: SourceSettings) -> SourceSettings:
     _senders(asked, protocol)
     given = {name for name, value in asked.options.items() if value}
     for name in sorted(given - set(protocol.takes)):
-        raise BadRequest(f"{asked.protocol} takes no option {name!r}", field=name)
+        takes = f"it takes {', '.join(protocol.takes)}" if protocol.takes else "nor any other"
+        raise BadRequest(f"{asked.protocol} takes no option {name!r}; {takes}", field=name)
     for name in protocol.needs:
         if name not in given:
             raise BadRequest(f"{asked.protocol} needs the option {name!r}", field=name)

@@ -71,6 +71,7 @@ def test_port_set_by_kubernetes_is_refused_with_the_way_out(tmp_path: Path) -> N
         ('seal_age = "tomorrow"', "not of type duration"),
         ('seal_age = "1s"', "outside 60"),
         ('trusted_proxies = ["10.0.0.0/33"]', "not an address or a block"),
+        ('follow_paths = ["/var/log", "var/log"]', "'var/log' is not an absolute path"),
         ("host = 1", "not of type text"),
         ('tls_cert = "a.pem"', "belong together"),
         ('tls_client_ca = "a.pem"', "need tls_cert"),

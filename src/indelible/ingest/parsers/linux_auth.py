@@ -52,7 +52,10 @@ def _text(message: str, given: Given) -> Understood:
     rules = PROGRAMS.get(program.lower())
     text, repeated = message.strip(), 0
     if rules is None and not pam.recognised(_begin(message), given.program):
-        raise NotUnderstood("unknown_program", f"no messages of {given.program!r} are known")
+        whose = f"messages of {given.program!r} are not known" if given.program else (
+            "it names no program that wrote it (lines of a log file have a header: parser syslog)"
+        )
+        raise NotUnderstood("unknown_program", whose)
     if len(text) > _LONGEST:
         raise NotUnderstood("too_long", f"a message of {program or 'PAM'} is never so long")
     for _ in range(ENVELOPES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from indelible.base.errors import BadRequest
-from indelible.base.limits import ENVELOPES
+from indelible.base.limits import ENVELOPES, NAME_CHARS
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser, Record
 
 FORMATS: Final = MappingProxyType(
@@ -90,10 +91,13 @@ def parser_named(name: str) -> Parser:
     if name in _added:
         return _added[name]
     if name not in FORMATS:
-        known = ", ".join([AUTO.name, *_added, *FORMATS])
+        known = [AUTO.name, *_added, *FORMATS]
+        near = get_close_matches(name.replace("-", "_").lower()[:NAME_CHARS], known, 3)
+        meant = f"; perhaps {' or '.join(near)} is meant" if near else ""
         raise BadRequest(
-            f"there is no parser {name!r}; parsers are {known}", field="parser",
-            remedy="`indelible parser list` says what each of them reads.",
+            f"there is no parser {name!r}{meant}", field="parser",
+            remedy="`indelible parser list` names them all; a mapping of your own in the ledger's "
+            "folder `parsers` is read when the server starts.",
         )
     place = FORMATS[name]
     found: Parser = (

@@ -101,7 +101,7 @@ def _objects(body: bytes) -> Iterator[tuple[bytes, str]]:
         try:
             stop = ends.end_of(at)
         except JSONDecodeError as error:
-            yield b"", _BROKEN + error.msg
+            yield b"", _BROKEN + error.msg.removesuffix(" starting at")
             at = _line_end(text, at)
         else:
             yield text[at:stop].encode("latin-1"), ""
@@ -119,7 +119,7 @@ def _on_one_line(line: str, ends: Ends) -> Iterator[tuple[bytes, str]]:
         try:
             stop = ends.end_in(line, at)
         except JSONDecodeError as error:
-            yield b"", _BROKEN + error.msg
+            yield b"", _BROKEN + error.msg.removesuffix(" starting at")
             return
         yield line[at:stop].encode("latin-1"), ""
         at = stop
