@@ -40,6 +40,7 @@ def event(record: dict[str, Any], given: Given = GIVEN) -> dict[str, Any]:
         {"rbac_user_name": "ann", "rbac_user_id": "u7"}, {"reqUser": "ann"}, {"ssoUsername": "ann"},
         {"new_user": "bob", "audit_effective_user": "ann"}, {"initiator": "ann/203.0.113.9"},
         {"actor": "ann@203.0.113.9"}, {"message": "deleted by user 'ann'"},
+        {"systemAccount": "ann"}, {"runAs": "ann"},
     ],
     ids=str,
 )
@@ -88,6 +89,11 @@ def test_a_sentence_tells_who_acted_where_no_member_does(
     assert (content["actor"]["id"] if parsed.kind == "event" else None) == who
 
 
+def test_an_address_of_a_user_tells_more_than_the_way_in_which_a_thing_was_changed() -> None:
+    found = event({"action": "policy.modify", "changedBy": "Portal", "user": "ann@example.org"})
+    assert found["actor"]["id"] == "ann@example.org"
+
+
 def test_who_wrote_the_record_acted_whatever_it_tells() -> None:
     found = event({"action": "role.assign", "user": "ann", "createdBy": "bob"})
     assert found["actor"]["id"] == "bob"
@@ -106,6 +112,7 @@ def test_whoever_stands_behind_is_in_the_chain() -> None:
         ("DELETE_PROJECT", "project.delete", "delete"),
         ("api_key.created", "api_key.create", "create"),
         ("Updated the retention settings", "retention_setting.update", "update"),
+        ("org.example.event.AdminLoginEvent", "admin.login", "login"),
         ("role granted", "role.grant", "grant"), ("members.export", "member.export", "export"),
     ],
 )
@@ -158,6 +165,9 @@ def test_the_time_of_the_event_comes_before_those_of_its_processing() -> None:
         ({"date": "2026-03-03", "time": "09:14:07", "tz": "nowhere"}, "2026-03-03T09:14:07Z"),
         ({"log": {"date": "2026-03-03"}, "time": "09:14:07"}, None),
         ({"time": "09:14:07"}, None), ({"date": "2026-03-03"}, None),
+        ({"received": "2026-03-03T09:14:07Z"}, "2026-03-03T09:14:07Z"),
+        ({"lastModified": "2026-03-03T09:14:07Z", "updated_values": {"created_at": 1772529000}},
+         "2026-03-03T09:14:07Z"),
         ({"start_time": "2026-03-03T09:14:07Z", "end_time": "2026-03-03T09:15:00Z"},
          "2026-03-03T09:14:07Z"),
     ],
@@ -189,6 +199,13 @@ def test_a_time_without_zone_is_taken_in_the_sources_and_flagged() -> None:
         ({"proxy": {"client_ip": "203.0.113.9"}}, "203.0.113.9"),
         ({"user": "ann/203.0.113.9"}, "203.0.113.9"), ({"user": "ann@2001:db8::7"}, "2001:db8::7"),
         ({"userOrigin": "webui (203.0.113.9)"}, "203.0.113.9"), ({"user": "ann/b"}, None),
+        ({"loggedFrom": "203.0.113.9"}, "203.0.113.9"), ({"device": {"ip": "203.0.113.9"}},
+                                                         "203.0.113.9"),
+        ({"device": {"ip": "10.0.0.1"}, "client_ip": "203.0.113.9"}, "203.0.113.9"),
+        ({"ip": "0.0.0.0", "remote_addr": "203.0.113.9"}, "203.0.113.9"), ({"ip": "::"}, None),
+        ({"new_value": {"ip": "10.0.0.1"}}, None), ({"updated_values": {"ip": "10.0.0.1"}}, None),
+        ({"initiator": {"host": {"address": "203.0.113.9"}}}, "203.0.113.9"),
+        ({"userHostAddress": "203.0.113.9"}, "203.0.113.9"),
         ({"workstation": "203.0.113.9"}, "203.0.113.9"), ({"workstation": "ws1"}, None),
         ({"x_forwarded_for": "203.0.113.9, 10.0.0.1"}, "203.0.113.9"),
         ({"x_forwarded_for": "203.0.113.9", "remote_ip": "203.0.113.8"}, "203.0.113.8"),

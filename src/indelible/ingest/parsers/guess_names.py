@@ -60,8 +60,11 @@ def roles(path: Path) -> tuple[Role, ...]:
     lost = _lost(holders)
     found: list[Role] = []
     told = [name for name in holders if name in tables.ASIDE]
+    told += [one for one in path[:-1] if not tables.OTHER_STATE.isdisjoint(words(one))]
     if told and all(name in tables.PARAMETERS for name in told):
         found.append(Role("asked_ip", _ip_weight(path, leaf, "", []) - lost))
+    if told and all(name in tables.AT_HAND for name in told):
+        found.append(Role("ip", min(_ip_weight(path, leaf, "", []), 60) - lost))
     if told and len(holders) <= 2 and leaf in ("action", "operation", "verb", "event"):
         found.append(Role("action", tables.WEAK_ACTION - lost))
     if not told:
@@ -137,21 +140,21 @@ def _ip_weight(path: Path, leaf: str, near: str, holders: list[str]) -> int:
         return 0  # `proxy.address`; but `proxy.client_ip` says whose it is
     if leaf in tables.IP_LEAVES and near in tables.IP_HOLDERS:
         return 97
-    said = words(path[-1])
-    if said[-1] in tables.HOST_WORDS and len(said) > 1 and tables.IP_OF.issuperset(said[:-1]):
-        return 78  # `client_host`, where an address stands
-    if not tables.NO_IP.isdisjoint(said):
-        return 0
     if leaf in tables.IP_LEAVES and near == "host" and any(
         one in tables.IP_HOLDERS or one in tables.ACTORS for one in holders
     ):
         return 90  # the machine of who acted: CADF's `initiator.host.address`
     if leaf in tables.IPS:
         return tables.IPS[leaf]
+    said = words(path[-1])
+    if said[-1] in tables.HOST_WORDS and len(said) > 1 and tables.IP_OF.issuperset(said[:-1]):
+        return 78  # `client_host`, where an address stands
+    if not tables.NO_IP.isdisjoint(said):
+        return 0
     if not (tables.IP_WORDS.isdisjoint(said) or tables.IP_OF.isdisjoint(said)):
         return 80
-    if len(said) > 1 and tables.IP_OF.issuperset(said):
-        return 60  # `userOrigin`
+    if len(said) > 1 and (tables.IP_OF.issuperset(said) or said[-1] == "from"):
+        return 60  # `userOrigin`, `loggedFrom`
     ends = said[-1] in ("ip", "ips", "ipv4", "ipv6")
     if ends or said[-2:] in (["ip", "address"], ["ip", "addr"]):
         return 70

@@ -56,6 +56,10 @@ ASIDE: Final = named(
 )
 """Containers whose members speak of something else than who acted, from where and when."""
 
+OTHER_STATE: Final = named("old new before after previous updated")
+"""Words of containers of what a thing was before, or is now."""
+AT_HAND: Final = named("device geoip environment env")
+"""Those that speak of what the one who acted held in hand: perhaps an address is theirs."""
 PARAMETERS: Final = named("parameters params requestparameters input inputs arguments args query")
 """Those among them in which a sign-in says from where it came."""
 
@@ -68,14 +72,14 @@ ACTORS: Final = weighted(
     triggeringuser submitter submittedby authenticatedprincipal accessor realuserid;
     93: originator administrator admin adminuser operator supervisor currentuser sessionuser
     remoteuser authuser whodunnit who staff staffuser agentuser actormember loggedinuser loginuser;
-    90: changedby modifiedby updatedby lastmodifiedby lastupdatedby createdby editedby deletedby
-    uploadedby approvedby author authoredby editor creator committer pusher openedby terminatedby
-    invitedby sentby grantedby signedby accessedby addedby removedby by;
+    88: changedby modifiedby updatedby lastmodifiedby lastupdatedby createdby editedby runby runas;
+    90: deletedby uploadedby approvedby author authoredby editor creator committer pusher openedby
+    terminatedby invitedby sentby grantedby signedby accessedby addedby removedby by;
     85: user users usr usrname dbuser osuser webuser ur enduser audituser eventuser
-    loginaccount useraccount logonuser loggedonuser domainuser; 84: identity;
+    loginaccount useraccount systemaccount logonuser loggedonuser domainuser; 84: identity;
     70: login person member employee subject subjectuser sender identityuser consumer
     dbusername; 75: issuer; 55: client serviceaccount apikey accesskey;
-    40: account owner customer"""
+    60: approver uploader inviter; 45: samaccountname nickname; 40: account owner customer"""
 )
 """Stems of names for who acted."""
 
@@ -147,11 +151,15 @@ TIMES: Final = weighted(
     generateddatetime generatedat generatedtime generatedon published publishedat loggedat
     recordedat recordtime recordedtime reportedat triggeredat detectedat eventcreated insertedtime
     timegenerated devicetime receipttime;
-    80: date at eventdate createdate day t"""
+    80: date at eventdate createdate day t;
+    44: received updated modified changed completed started began finished"""
 )
 """Names of the time at which it happened."""
 
-TIME_ENDS: Final = named("time timestamp datetime date at ts epoch utc millis ms on when")
+TIME_ENDS: Final = named(
+    """time timestamp datetime date at ts epoch utc millis ms on when modified updated created
+    received changed started occurred logged"""
+)
 TIME_LEAVES: Final = named(
     """date iso epoch value seconds string ms iso8601 utc epochsecond epochseconds epochmilli
     epochmillis"""
@@ -184,9 +192,10 @@ IPS: Final = weighted(
     94: remoteaddr remoteaddress clientaddress clientaddr sourceaddress srcaddr peeraddress
     peeraddr peerip fromip remoteaddrs fromaddress sourceaddr src caddr remotehost remote
     useraddress requestaddress;
-    90: ip ipaddress ipaddr ipv4 ipv6 ipv4address ipv6address ips ipaddresses networkip;
+    90: ip ipaddress ipaddr ipv4 ipv6 ipv4address ipv6address ips ipaddresses networkip ip4 ip6
+    ipaddressv4 ipaddressv6 userhostaddress;
     60: workstation station terminal workstationname terminalid clientmachine machineaddress;
-    45: address addr; 44: xforwardedfor forwardedfor xff;
+    45: address addr; 44: xforwardedfor forwardedfor httpxforwardedfor xff;
     40: location endpoint source client origin peer from"""
 )
 """Names of the address at which the one who acted was."""
@@ -228,7 +237,7 @@ ACTIONS: Final = weighted(
     subtype changetype; 84: actionlabel transaction call functionname
     apimethod rpcmethod; 78: op act api eventcategoryname; 70: type routine
     auditlogtype logtype messagetype eventsummary; 60: name title requestmethod method command;
-    50: category eventcategory kind"""
+    58: class eventclass classname; 50: category eventcategory kind"""
 )
 """Names of what was done."""
 

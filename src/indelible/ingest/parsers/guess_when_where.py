@@ -114,5 +114,9 @@ def _address(value: str) -> str:
         value = value.rpartition("/")[2]
         found = ip(value)
     if not found and value[:1].isdigit() and value.partition(":")[0].count(".") == 3:
-        return ip(value.partition(":")[0])
-    return found
+        found = ip(value.partition(":")[0])
+    return "" if found in _NOWHERE else found
+
+
+_NOWHERE: Final = frozenset(("0.0.0.0", "::", "255.255.255.255"))
+"""What stands for no address."""
