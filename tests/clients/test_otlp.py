@@ -58,6 +58,14 @@ def logger(url: str, token: str, **more: Any) -> tuple[Any, LoggerProvider]:
     return provider.get_logger("audit", "2"), provider
 
 
+def deep() -> Any:
+    """A body that nests deeper than any is taken."""
+    found: Any = "x"
+    for _ in range(limits.JSON_DEPTH + 1):
+        found = {"a": found}
+    return found
+
+
 def test_the_script_of_the_page_sends_an_event(tmp_path: Path) -> None:
     ship = Ship(tmp_path, "otlp")
     with Server(ship.place) as server:
@@ -84,7 +92,7 @@ def test_the_sdk_sends_what_parsers_read_and_the_ledger_keeps(tmp_path: Path) ->
             timestamp=time.time_ns(), observed_timestamp=time.time_ns(), body=TRAIL,
             severity_number=SeverityNumber.WARN, attributes={"user.id": "ann", "n": 3},
         ))
-        audit.emit(LogRecord(body="x" * limits.BODY_BYTES))
+        audit.emit(LogRecord(body=deep()))
         audit.emit(LogRecord(body=json.loads(TRAIL) | {"eventID": "e-2"}))
         audit.emit(LogRecord(body=TRAIL.encode()))
         provider.shutdown()
@@ -124,7 +132,7 @@ def test_a_partial_success_is_told_and_not_repeated(
         provider = LoggerProvider()
         provider.add_log_record_processor(processor)
         audit = provider.get_logger("audit")
-        for body in ("first", "x" * limits.BODY_BYTES, "third"):
+        for body in ("first", deep(), "third"):
             audit.emit(LogRecord(body=body))
         assert sent.wait(30)
         assert processor.result.name == "SUCCESS"

@@ -119,7 +119,7 @@ def test_the_answer_to_events_has_the_members_its_description_names(house, descr
     answer = house.post(b'{"action":"user.login","actor":{"type":"user","id":"ann"}}\n{}')
     schema = described["components"]["schemas"]["SubmitAnswer"]
     assert set(schema["required"]) == set(answer.json)
-    optional = {"receipts", "summarised", "dropped_by_rule"}
+    optional = {"receipts", "summarised", "dropped_by_rule", "unparsed"}
     assert set(schema["properties"]) == {*answer.json, *optional}
 
 
