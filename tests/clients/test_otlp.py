@@ -62,7 +62,7 @@ def deep() -> Any:
     """A body that nests deeper than any is taken."""
     found: Any = "x"
     for _ in range(limits.JSON_DEPTH + 1):
-        found = {"a": found}
+        found = [found]
     return found
 
 
