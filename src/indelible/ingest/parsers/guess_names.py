@@ -6,6 +6,7 @@ that is aside (the target, the old state, the request's body) speaks of others.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -48,9 +49,14 @@ def _joined(segment: str) -> str:
     return "".join(words(segment)) if segment else ""
 
 
+_TYPED = re.compile(r"(?<=[a-z0-9])_[sdtgb]$")
+"""What Azure's Log Analytics puts behind the name of a member: the kind of its value."""
+
+
 @lru_cache(maxsize=REMEMBERED)
 def roles(path: Path) -> tuple[Role, ...]:
     """Everything a member at `path` may be by its name, and by what it stands in."""
+    path = tuple([_TYPED.sub("", segment) for segment in path])
     names = [joined(segment) for segment in path]
     if path[-1].isdigit() or (len(path) > 1 and path[-2].endswith("]")):
         names.pop()  # an element is what its list is, a pair's value what the pair's name says
@@ -63,6 +69,11 @@ def roles(path: Path) -> tuple[Role, ...]:
     told += [one for one in path[:-1] if not tables.OTHER_STATE.isdisjoint(words(one))]
     if told and all(name in tables.PARAMETERS for name in told):
         found.append(Role("asked_ip", _ip_weight(path, leaf, "", []) - lost))
+    if told and all(name in tables.CARRIERS for name in told):
+        found += [role._replace(weight=role.weight - 30)
+                  for role in _actor(path, names, leaf, lost) if role.weight >= 70]
+        found.append(Role("ip", _ip_weight(path, leaf, "", []) - 30 - lost))
+        found.append(Role("action", _action_weight(leaf, "", True) - 30 - lost))
     if told and all(name in tables.AT_HAND for name in told):
         found.append(Role("ip", min(_ip_weight(path, leaf, "", []), 60) - lost))
     if told and len(holders) <= 2 and leaf in ("action", "operation", "verb", "event"):
@@ -266,11 +277,15 @@ def _stem_of(leaf: str, stems: dict[str, int]) -> tuple[str, str]:
     return "", ""
 
 
+_USERS = {"username": "login", "userdn": "login", "userid": "id", "useremail": "email"}
+
+
 def _qualified(said: list[str]) -> tuple[str, str]:
     """`rbac_user_name` names a user who may have acted; `new_user` is somebody else."""
     part = "self"
-    if said[-1] == "username":
-        said, part = [*said[:-1], "user"], "login"
+    joint = _USERS.get(said[-1], "")
+    if joint:
+        said, part = [*said[:-1], "user"], joint
     elif len(said) > 1 and said[-1] in tables.PERSON and said[-1] not in tables.ACTORS:
         said, part = said[:-1], tables.PERSON[said[-1]]
         part = "login" if part == "name" and said[-1] == "user" else part

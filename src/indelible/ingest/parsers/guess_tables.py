@@ -58,6 +58,8 @@ ASIDE: Final = named(
 
 OTHER_STATE: Final = named("old new before after previous updated")
 """Words of containers of what a thing was before, or is now."""
+CARRIERS: Final = named("changes change items item object")
+"""Those in which the whole event stands, of some: where nothing outside of them says who acted."""
 AT_HAND: Final = named("device geoip environment env")
 """Those that speak of what the one who acted held in hand: perhaps an address is theirs."""
 PARAMETERS: Final = named("parameters params requestparameters input inputs arguments args query")
@@ -176,10 +178,10 @@ NO_TIME: Final = named(
     iat"""
 )
 LESS_TIME: Final = weighted(
-    """40: last previous first modified updated update modification session end ended finish
-    finished stop completed deleted closed signed install; 30: received receive ingest ingested
-    ingestion processed process parse parsed indexed index insertion inserted collected observed
-    stored delivered begin window stage export upload; 42: start started"""
+    """55: local; 40: last previous first modified updated update modification session end ended
+    finish finished stop completed deleted closed signed install; 30: received receive ingest
+    ingested ingestion processed process parse parsed indexed index insertion inserted collected
+    observed stored delivered begin window stage export upload; 42: start started"""
 )
 
 IPS: Final = weighted(

@@ -56,7 +56,7 @@ _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d[T _]\d\d:\d\d(?::\d\d(?:[.,]\d{1,12})?)?) ?(?:\(?(Z|[A-Z]{2,4})\)?"
     r"|([+-]\d\d):?(\d\d)?)?"
 )
-_CLOCK = r"(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?: ?([AaPp][Mm]))?"
+_CLOCK = r"(\d\d?):(\d\d)(?::(\d\d)(?:[.,:](\d{1,9}))?)?(?: ?([AaPp][Mm]))?"
 _ZONE = r"(?: ?\(?([A-Z]{1,4}(?=\b)|[+-]\d\d:?\d\d)\)?)?"
 _DAY_FIRST = re.compile(
     rf"(?:[A-Za-z]{{3,9}},? )?(\d\d?)[ /-]([A-Za-z]{{3,9}})[ /-](\d{{4}})[ :T]{_CLOCK}{_ZONE}"
@@ -66,7 +66,7 @@ _MONTH_FIRST = re.compile(
     rf"{_ZONE}(?: (\d{{4}}))?"
 )
 _SLASHES = re.compile(rf"(\d\d?)/(\d\d?)/(\d{{4}}),? {_CLOCK}{_ZONE}")
-_YEAR_SLASHES = re.compile(rf"(\d{{4}})[/.](\d\d?)[/.](\d\d?)[ T-]{_CLOCK}{_ZONE}")
+_YEAR_SLASHES = re.compile(rf"(\d{{4}})[/.-](\d\d?)[/.-](\d\d?)[ T-]{_CLOCK}{_ZONE}")
 
 
 def read_time(value: Any, zone: tzinfo = UTC, now_us: int = 0) -> Moment | None:
@@ -141,7 +141,7 @@ def _iso(text: str, zone: tzinfo) -> Moment | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         parts = _ISO.fullmatch(text)
-        if not parts:
+        if not parts or parts[2] in ("AM", "PM"):
             return None
         try:
             found = datetime.fromisoformat(parts[1].replace("_", "T"))
@@ -191,8 +191,9 @@ def _worded(text: str, zone: tzinfo, now_us: int) -> Moment | None:
         return _built((year, month, day), rest[:5], rest[5] or "", zone)
     if found := _SLASHES.fullmatch(text):
         first, second, year, *rest = found.groups()
-        month_first = bool(rest[4]) or int(second) > len(_MONTHS)
-        if not month_first and int(first) <= len(_MONTHS):
+        may_be = int(first) <= len(_MONTHS)
+        month_first = may_be and (bool(rest[4]) or int(second) > len(_MONTHS))
+        if not month_first and may_be:
             return None  # 03/04/2026 is March or April: not guessed
         date = (year, first, second) if month_first else (year, second, first)
         return _built(date, rest[:5], rest[5] or "", zone)
