@@ -64,6 +64,14 @@ def test_a_users_program_is_not_believed_to_be_sshd(
     assert (kept["claimed_program"], kept["uid"]) == (program, "1005")
 
 
+def test_a_message_of_pam_by_nobodys_program_is_not_believed() -> None:
+    said = {name: value for name, value in entry(MESSAGE=SESSION, _UID="1005").items()
+            if name not in ("SYSLOG_IDENTIFIER", "_COMM")}
+    with pytest.raises(NotUnderstood) as no:
+        unwrap(said, GIVEN)
+    assert no.value.code == "not_the_program"
+
+
 @pytest.mark.parametrize(("program", "message", "evidence"), [
     ("sshd", LOGIN, {"_UID": "0", "_EXE": "/usr/sbin/sshd"}),
     ("sshd", LOGIN, {"_UID": "0"}),

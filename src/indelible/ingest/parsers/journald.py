@@ -59,11 +59,12 @@ def unwrap(message: str | Record, given: Given) -> tuple[str | Record, Given]:
     absent = sent is UNSET
     uid, exe = _name(message, "_UID"), _name(message, "_EXE")
     if uid and not may_have_written(text, program, uid, exe):
-        facts["claimed_program"] = facts.pop("program")
+        if program:
+            facts["claimed_program"] = facts.pop("program")
         raise NotUnderstood(
             "not_the_program",
             f"{exe or 'a program that the journal did not see'} of the account {uid} wrote it, "
-            f"and may only take the name {program}",
+            f"and may only take the name {program or 'of a module of PAM'}",
             {"journald": facts},
         )
     return body(_record_of_audit(message, text)), Given(
