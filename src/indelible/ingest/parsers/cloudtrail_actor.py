@@ -26,7 +26,9 @@ _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 _CENTER = ("IdentityCenterUser", "Unknown")
 """Identities that are the person of IAM Identity Center whom `onBehalfOf` names."""
 _CENTER_ROLE = "AWSReservedSSO_"
-"""So begin the roles of IAM Identity Center, which names their sessions itself."""
+"""So begin the names of IAM Identity Center's roles; but anybody may name a role so."""
+_CENTER_PATH = "role/aws-reserved/sso.amazonaws.com/"
+"""Where those roles are, and where nobody else can make one (IAM Identity Center user guide)."""
 _METHODS = {"SAMLUser": "saml", "WebIdentityUser": "web_identity"}
 _USER_PREFIX = "AIDA"
 """With it begins the unique id of an IAM user (IAM user guide, "IAM identifiers")."""
@@ -116,37 +118,53 @@ def is_claimed(record: dict[str, Any], actor: Actor) -> bool:
     """Whether a person in the chain is known only by the name that a role's session was given.
 
     Whoever assumes a role names the session as they like, unless IAM Identity Center does it or
-    the role demands a source identity (IAM user guide, "sts:RoleSessionName").
+    the role demands a source identity (IAM user guide, "sts:RoleSessionName"). The sessions that
+    a switch in the console names (`SwitchFrom`, `SwitchTo`) are told without their issuer.
     """
-    holder = _chosen(member(record, "userIdentity"))
+    extra = member(record, "additionalEventData")
+    chosen = {_chosen(member(record, "userIdentity"))}
+    for name in ("SwitchFrom", "SwitchTo"):
+        chosen.add(_chosen({"type": "Role", "arn": text(extra, name)}))
     chain = [actor, *(() if actor.on_behalf_of is UNSET else actor.on_behalf_of)]
-    return holder != "" and any(
-        one.type is ActorType.USER and one.id == holder for one in chain
-    )
+    return any(one.type is ActorType.USER and one.id in chosen for one in chain)
 
 
 def _chosen(identity: dict[str, Any]) -> str:
-    """The name of a role's session where whoever assumed the role chose it, else ''."""
-    parts = text(identity, "arn").split("/")
-    if len(parts) < 3 or not parts[0].endswith(":assumed-role"):
+    """The name of a role's session where whoever assumed the role may have chosen it, else ''."""
+    if text(identity, "type") not in ("AssumedRole", "Role") or _is_center(identity):
         return ""
-    return "" if parts[1].startswith(_CENTER_ROLE) else "/".join(parts[2:])
+    return _session(identity)[1]
+
+
+def _session(identity: dict[str, Any]) -> tuple[str, str]:
+    """The role of a session and the session's name, each '' where the identity has it not."""
+    parts = text(identity, "arn").split("/")
+    assumed = parts[0].endswith(":assumed-role") and len(parts) >= 3
+    name = "/".join(parts[2:]) if assumed else ""
+    return parts[1] if assumed else "", name or text(identity, "principalId").partition(":")[2]
+
+
+def _is_center(identity: dict[str, Any]) -> bool:
+    """Whether the role is one of IAM Identity Center's: its own ARN, that of the issuer, says it.
+
+    The session's ARN has no path, and the role's name proves nothing.
+    """
+    issuer = member(member(identity, "sessionContext"), "sessionIssuer")
+    role = text(issuer, "arn") or text(identity, "arn")
+    return role.split(":", 5)[-1].startswith(_CENTER_PATH)
 
 
 def _role(identity: dict[str, Any]) -> list[Actor]:
     """A role and the holder of its session."""
     issuer = member(member(identity, "sessionContext"), "sessionIssuer")
-    parts = text(identity, "arn").split("/")
-    assumed = parts[0].endswith(":assumed-role") and len(parts) >= 3
-    name = text(issuer, "userName") or (parts[1] if assumed else "") or text(issuer, "principalId")
-    holder = "/".join(parts[2:]) if assumed else ""
-    if not holder:
-        holder = text(identity, "principalId").partition(":")[2]
+    role, holder = _session(identity)
+    name = text(issuer, "userName") or role or text(issuer, "principalId")
     chain = []
     if name:
         chain.append(_actor(identity, ActorType.SERVICE, name))
     if holder:
-        person = "@" in holder or name.startswith(_CENTER_ROLE)
+        unsaid = not text(issuer, "arn") and name.startswith(_CENTER_ROLE)
+        person = "@" in holder or unsaid or _is_center(identity)
         kind = ActorType.USER if person else ActorType.SERVICE
         chain.append(Actor(type=kind, id=holder) if chain else _actor(identity, kind, holder))
     return chain
