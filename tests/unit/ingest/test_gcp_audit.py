@@ -236,3 +236,14 @@ def test_changing_only_what_is_logged_is_a_configuration_and_no_grant() -> None:
                              ({"auditConfigDeltas": audits, "bindingDeltas": bindings}, "grant")):
         found = event(methodName="SetIamPolicy", serviceData={"policyDelta": delta})
         assert found["operation"] == operation
+
+
+def test_whoever_google_warns_of_did_nothing() -> None:
+    for name in ("suspiciousLogin", "accountDisabledPasswordLeak", "govAttackWarning"):
+        method = f"google.login.LoginService.{name}"
+        found = event(serviceName="login.googleapis.com", methodName=method)
+        assert found["actor"] == {"type": "system", "id": "Google"}
+        assert {"type": "workspace_user", "id": "ann@x.example"} in found["targets"]
+        assert found["data"]["guessed"] == ["actor"]
+        elsewhere = event(serviceName="login.evil.example", methodName=method)
+        assert elsewhere["actor"]["id"] == "ann@x.example"
