@@ -47,6 +47,8 @@ def actor(**info: Any) -> dict[str, Any]:
         ({"principalSubject": "user:ann@x.example"}, ("user", "ann@x.example")),
         ({"principalSubject": "principal://iam.googleapis.com/locations/global/workforcePools/w/"
           "subject/kim%40x.example"}, ("user", "kim@x.example")),
+        ({"principalSubject": "principal://iam.googleapis.com/x/workloadIdentityPools/w/subject/"
+          "a/workforcePools/b"}, ("service", "a/workforcePools/b")),
         ({"principalSubject": "principal://iam.googleapis.com/x/workloadIdentityPools/w/subject/j"},
          ("service", "j")),
         ({"thirdPartyPrincipal": {"thirdPartyClaims": {"sub": "s1"}}}, ("user", "s1")),

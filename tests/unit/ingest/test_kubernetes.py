@@ -141,6 +141,31 @@ def test_on_eks_the_holder_of_the_session_stands_behind_the_mapped_name(
 
 
 @pytest.mark.parametrize(
+    ("name", "role", "holder", "guessed"),
+    [
+        ("kubernetes-admin", "assumed-role/ops/ceo@x.example", "ceo@x.example",
+         ["actor.on_behalf_of"]),
+        ("kubernetes-admin", "assumed-role/AWSReservedSSO_x/ceo", "ceo", ["actor.on_behalf_of"]),
+        ("kubernetes-admin", "role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_x",
+         "ann@x.example", None),
+        ("kubernetes-admin", "assumed-role/ops/AWSReservedSSO_x", "AWSReservedSSO_x", None),
+        ("kubernetes-admin", "assumed-role/ops/i-0abc", "i-0abc", None),
+        ("ceo@x.example", "assumed-role/ops/ceo@x.example", "ceo@x.example", ["actor"]),
+        ("arn:aws:sts::1:assumed-role/ops/ceo@x.example", "assumed-role/ops/ceo@x.example",
+         "ceo@x.example", None),
+        ("system:node:i-0abc.internal", "assumed-role/nodes/i-0abc", "i-0abc", None),
+        ("kubernetes-admin", "user/ann", "", None),
+    ],
+)
+def test_a_person_known_by_the_name_of_an_aws_session_alone_is_guessed(
+    name: str, role: str, holder: str, guessed: list[str] | None
+) -> None:
+    extra = {"arn": [f"arn:aws:sts::1:{role}"], "sessionName": [holder]}
+    found = event(user={"username": name, "extra": extra})
+    assert found["data"].get("guessed") == guessed
+
+
+@pytest.mark.parametrize(
     ("credential", "auth"),
     [("JTI=7d3c", {"method": "token"}), ("X509SHA256=3f", {"method": "client_certificate"}),
      ("OTHER=1", None)],

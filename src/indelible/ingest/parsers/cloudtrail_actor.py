@@ -13,6 +13,7 @@ was switched to in the console, the one who switched.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import UNSET
@@ -25,26 +26,36 @@ from indelible.ingest.parsers.pick import member, or_unset, text
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 _CENTER = ("IdentityCenterUser", "Unknown")
 """Identities that are the person of IAM Identity Center whom `onBehalfOf` names."""
-_CENTER_ROLE = "AWSReservedSSO_"
+CENTER_ROLE = "AWSReservedSSO_"
 """So begin the names of IAM Identity Center's roles; but anybody may name a role so."""
 _CENTER_PATH = "role/aws-reserved/sso.amazonaws.com/"
 """Where those roles are, and where nobody else can make one (IAM Identity Center user guide)."""
 _METHODS = {"SAMLUser": "saml", "WebIdentityUser": "web_identity"}
 _USER_PREFIX = "AIDA"
 """With it begins the unique id of an IAM user (IAM user guide, "IAM identifiers")."""
-_WORKLOADS = ("system:serviceaccount:", "repo:", "project_path:")
-"""So begin the subjects of service accounts of Kubernetes and of pipelines of GitHub and GitLab."""
-_ISSUERS = (
-    "token.actions.githubusercontent.com", "oidc.eks.", "app.terraform.io", "oidc.circleci.com",
-    "agent.buildkite.com", "vstoken.dev.azure.com",
+_ISSUERS = frozenset((
+    "token.actions.githubusercontent.com", "app.terraform.io", "oidc.circleci.com",
+    "agent.buildkite.com", "vstoken.dev.azure.com", "container.googleapis.com",
+))
+"""Hosts of providers that vouch for programs alone, for whatever subject."""
+_CLUSTER = re.compile(
+    r"oidc\.eks\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+    r"|[a-z0-9-]+\.oic\.prod-aks\.azure\.com|token\.actions\.[a-z0-9-]+\.ghe\.com"
 )
-"""Providers of identities that vouch for programs alone, for whatever subject."""
+"""The same where the host names a region or an enterprise: clusters of EKS and AKS, GitHub."""
+_PIPELINE = ("gitlab.com", "project_path:")
+"""A provider that vouches for people too, and how the subjects of its pipelines begin."""
 _SERVICE_SUFFIXES = (".amazonaws.com", ".amazon.com", ".aws.internal", ".amazonaws.com.cn")
 
 
 def is_service(name: str) -> bool:
     """Whether a source address or caller is an AWS service rather than a machine."""
     return name == "AWS Internal" or name.endswith(_SERVICE_SUFFIXES)
+
+
+def is_center_role(arn: str) -> bool:
+    """Whether an ARN is that of a role of IAM Identity Center, which names its sessions itself."""
+    return arn.split(":", 5)[-1].startswith(_CENTER_PATH)
 
 
 def actor_of(record: dict[str, Any]) -> Actor:
@@ -150,8 +161,7 @@ def _is_center(identity: dict[str, Any]) -> bool:
     The session's ARN has no path, and the role's name proves nothing.
     """
     issuer = member(member(identity, "sessionContext"), "sessionIssuer")
-    role = text(issuer, "arn") or text(identity, "arn")
-    return role.split(":", 5)[-1].startswith(_CENTER_PATH)
+    return is_center_role(text(issuer, "arn") or text(identity, "arn"))
 
 
 def _role(identity: dict[str, Any]) -> list[Actor]:
@@ -163,7 +173,7 @@ def _role(identity: dict[str, Any]) -> list[Actor]:
     if name:
         chain.append(_actor(identity, ActorType.SERVICE, name))
     if holder:
-        unsaid = not text(issuer, "arn") and name.startswith(_CENTER_ROLE)
+        unsaid = not text(issuer, "arn") and name.startswith(CENTER_ROLE)
         person = "@" in holder or unsaid or _is_center(identity)
         kind = ActorType.USER if person else ActorType.SERVICE
         chain.append(Actor(type=kind, id=holder) if chain else _actor(identity, kind, holder))
@@ -212,11 +222,19 @@ def _plain(identity: dict[str, Any], kind: str) -> list[Actor]:
 
 
 def _is_workload(identity: dict[str, Any], kind: str, name: str) -> bool:
-    """Whether a web identity is a program's: by its subject, or by who vouches for it."""
+    """Whether a web identity is a program's: by who vouches for it.
+
+    A subject by itself proves nothing: a provider of people may let them choose theirs.
+    """
     if kind != "WebIdentityUser":
         return False
     provider = text(identity, "identityProvider")
-    return name.startswith(_WORKLOADS) or any(one in provider for one in _ISSUERS)
+    if provider.startswith("arn:"):
+        provider = provider.partition(":oidc-provider/")[2]
+    host = provider.removeprefix("https://").removeprefix("oidc-provider/").partition("/")[0]
+    if host == _PIPELINE[0]:
+        return name.startswith(_PIPELINE[1])
+    return host in _ISSUERS or _CLUSTER.fullmatch(host) is not None
 
 
 def _actor(identity: dict[str, Any], kind: ActorType, name: str) -> Actor:
