@@ -122,6 +122,33 @@ def test_a_code_tells_how_it_ended_where_nothing_else_does(
     assert event("teleport", {**record, "code": code, **more})["outcome"] == outcome
 
 
+@pytest.mark.parametrize(
+    ("protocol", "query", "operation"),
+    [
+        ("postgres", "select a from b", "read"),
+        ("redshift", "select a from b", "read"),
+        ("postgres", "DROP TABLE x", "delete"),
+        ("postgres", "select 1; GRANT admin TO eve", "grant"),
+        ("postgres", "ALTER SYSTEM SET log_statement = 'none'", "configure"),
+        ("postgres", "GRANT admin TO eve -- " + "x" * 20_000, "grant"),
+        ("postgres", '{"drop": "x"}', "execute"),
+        ("postgres", "", "execute"),
+        ("mysql", "GRANT ALL ON x.* TO eve", "grant"),
+        ("mysql", "DROP TABLE x", "delete"),
+        ("mysql", "SELECT 1 /*! INTO OUTFILE '/x' */", "execute"),
+        ("mysql", "SET PASSWORD = 'x'", "execute"),
+        ("mongodb", '{"find": "x"}', "execute"),
+        (None, "select 1", "execute"),
+    ],
+)
+def test_a_statement_is_a_read_only_where_it_was_read(
+    protocol: str | None, query: str, operation: str
+) -> None:
+    record = labelled("teleport", "action", "teleport.database.query")
+    found = event("teleport", {**record, "db_protocol": protocol, "db_query": query})
+    assert (found["action"], found["operation"]) == ("teleport.database.query", operation)
+
+
 # --- MongoDB
 
 

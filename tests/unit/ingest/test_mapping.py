@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from indelible.base.errors import BadRequest
-from indelible.base.limits import CONTROL_BYTES
+from indelible.base.limits import CONTROL_BYTES, TARGETS
 from indelible.ingest.parsers import mapping, mapping_conditions, mapping_values
 from indelible.ingest.parsers.contract import Given, NotUnderstood
 from indelible.ingest.parsers.finish import understand
@@ -62,6 +62,10 @@ def value(expression: str, **record: object) -> Any:
         ('{ from = "things", singular = true }', "policy"),
         ('{ template = "{word} of {a.b}" }', "Some-Word of 1"), ('{ template = "{none}!" }', None),
         ('{ join = ["word", "none", "path"], with = "+" }', "Some-Word+a/b/c"),
+        ('{ sql = "word" }', "execute"), ('{ sql = "none" }', None), ('{ sql = "a" }', None),
+        ('{ sql = "=select 1; select 2", suffix = "!" }', "read!"),
+        ('{ sql = "=select 1; grant a to b; drop table c" }', "grant"),
+        (f'{{ sql = "={"select 1;" * TARGETS}" }}', "execute"), ('{ sql = "=;" }', "execute"),
         ('{ from = "word", table = { "Some-Word" = "known" } }', "known"),
         ('{ from = "word", table = { x = "y" }, otherwise = "other" }', "other"),
         ('{ from = "none", otherwise = "other" }', "other"),

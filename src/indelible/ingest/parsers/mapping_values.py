@@ -1,7 +1,7 @@
 """Expressions of a mapping: where a value comes from and what is done to it, compiled once.
 
-A path, a constant (`"=text"`), the first of several, or a table: `from`, `is`, `template` or
-`join`, then cuts, case, a `table` of values. Nothing here backtracks: patterns are literal texts
+A path, a constant (`"=text"`), the first of several, or a table: `from`, `is`, `template`, `join`
+or `sql`, then cuts, case, a `table` of values. Nothing here backtracks: patterns are literal texts
 with placeholders, read once from left to right.
 """
 
@@ -16,8 +16,9 @@ from indelible.event.actions import singular
 from indelible.ingest.parsers.mapping_conditions import condition
 from indelible.ingest.parsers.mapping_errors import Member, Place, known_only
 from indelible.ingest.parsers.mapping_paths import BadPath, Get, compiled
+from indelible.ingest.parsers.mapping_sql import sql_class
 
-SOURCES: Final = ("from", "is", "template", "join")
+SOURCES: Final = ("from", "is", "template", "join", "sql")
 OPERATIONS: Final = (
     "after", "before", "after_last", "before_last", "pattern", "remove_prefix", "remove_suffix",
     "lower", "upper", "singular", "prefix", "suffix", "table", "otherwise", "with", "when",
@@ -136,6 +137,9 @@ def _source(place: Place, member: Member, said: dict[str, Any], name: str) -> Ge
         return value_of(place, inner, said["from"])
     if name == "template":
         return template(place, inner, said["template"])
+    if name == "sql":
+        told = value_of(place, inner, said["sql"])
+        return lambda here, root: sql_class(told(here, root))
     if not isinstance(said["join"], list):
         raise place.bad(inner, "join is a list of expressions")
     parts = [text_of(place, (*inner, at), one) for at, one in enumerate(said["join"])]
