@@ -152,6 +152,44 @@ def test_a_statement_is_a_read_only_where_it_was_read(
 # --- MongoDB
 
 
+@pytest.mark.parametrize(
+    ("command", "args", "operation"),
+    [
+        ("aggregate", {"pipeline": [{"$match": {"a": 1}}, {"$count": "n"}]}, "read"),
+        ("aggregate", {"pipeline": [{"$match": {"a": 1}}, {"$out": "c"}]}, "update"),
+        ("aggregate", {"pipeline": [{"$merge": {"into": "c"}}]}, "update"),
+        ("aggregate", {"pipeline": "[{..."}, "execute"),
+        ("aggregate", {}, "execute"),
+        ("aggregate", None, "execute"),
+        ("find", None, "read"),
+        ("bulkWrite", None, "update"),
+        ("createIndexes", None, "create"),
+        ("createRole", None, "grant"),
+        ("updateUser", None, "grant"),
+        ("dropRole", None, "revoke"),
+        ("collMod", None, "configure"),
+        ("shutdown", None, "configure"),
+        ("replSetStepDown", None, "configure"),
+        ("replSetGetStatus", None, "execute"),
+        ("addShardToZone", None, "configure"),
+    ],
+)
+def test_a_command_is_what_it_does(
+    command: str, args: dict[str, Any] | None, operation: str
+) -> None:
+    record = labelled("mongodb", "data.command", "find")
+    record["param"].update(command=command, args=args)
+    assert event("mongodb", record)["operation"] == operation
+
+
+def test_a_user_who_is_given_roles_is_given_rights() -> None:
+    record = labelled("mongodb", "data.command", "find")
+    record.update(atype="updateUser", param={"user": "eve", "db": "admin", "roles": []})
+    assert event("mongodb", record)["operation"] == "grant"
+    del record["param"]["roles"]
+    assert event("mongodb", record)["operation"] == "update"
+
+
 def test_documents_and_filters_of_a_command_stay_in_raw() -> None:
     record = labelled("mongodb", "data.command", "find")
     record["param"]["args"] = {"find": "salaries", "filter": {"name": "s3cret"}}
