@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from indelible.ingest.parsers.contract import Given
 from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.table import parser_named, recognised
@@ -101,6 +103,28 @@ SNOWFLAKE = {
 def test_snowflake_tells_a_refusal_by_its_code() -> None:
     assert event("snowflake", SNOWFLAKE)["outcome"] == "failure"
     assert event("snowflake", {**SNOWFLAKE, "ERROR_CODE": "003001"})["outcome"] == "denied"
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "operation"),
+    [
+        ("CREATE_NETWORK_POLICY", "network_policy.create", "configure"),
+        ("ALTER_NETWORK_POLICY", "network_policy.alter", "configure"),
+        ("DROP_NETWORK_POLICY", "network_policy.drop", "configure"),
+        ("DROP_STORAGE_LIFECYCLE_POLICY", "policy.drop", "configure"),
+        ("CREATE_SECURITY_INTEGRATION", "security_integration.create", "configure"),
+        ("CREATE_ROLE", "role.create", "grant"),
+        ("ALTER_USER_ADD_ROLE", "user_role.add", "grant"),
+        ("DROP_ROLE", "role.drop", "revoke"),
+        ("CREATE_USER", "user.create", "create"),
+        ("UNKNOWN", "statement.execute", "execute"),
+    ],
+)
+def test_snowflake_configures_and_gives_rights_by_what_a_statement_concerns(
+    kind: str, action: str, operation: str
+) -> None:
+    found = event("snowflake", {**SNOWFLAKE, "QUERY_TYPE": kind})
+    assert (found["action"], found["operation"]) == (f"snowflake.{action}", operation)
 
 
 def test_snowflake_keeps_a_query_and_its_access_apart_by_id_and_together_by_request() -> None:
