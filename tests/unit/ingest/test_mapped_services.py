@@ -137,6 +137,51 @@ def test_snowflake_keeps_a_query_and_its_access_apart_by_id_and_together_by_requ
     assert access["origin"]["request_id"] == query["origin"]["request_id"] == "01b2"
 
 
+SNOWFLAKE_LOGIN = {
+    "EVENT_ID": "1", "EVENT_TIMESTAMP": "2026-03-03T09:14:07Z", "EVENT_TYPE": "LOGIN",
+    "IS_SUCCESS": "NO",
+}
+GITLAB_LOGIN = {**GITLAB, "author_id": -1, "details": {"failed_login": "STANDARD"}}
+
+
+def atlassian_login(**actor: str) -> dict[str, Any]:
+    facts = {"time": "2026-03-03T09:14:07Z", "action": "user_login_failed", "actor": actor}
+    return {"id": "x", "type": "events", "attributes": facts}
+
+
+LONG = "A" * 2000
+
+
+@pytest.mark.parametrize(
+    ("parser", "record"),
+    [
+        ("snowflake", {**SNOWFLAKE_LOGIN, "USER_NAME": LONG}),
+        ("gitlab", {**GITLAB_LOGIN, "author_name": LONG}),
+        ("atlassian", atlassian_login(email=LONG)),
+        ("duo", {"txid": "t", "event_type": "authentication", "result": "denied",
+                 "isotimestamp": "2026-03-03T09:14:07Z", "user": {"name": LONG}}),
+    ],
+)
+def test_a_failed_sign_in_is_kept_whatever_name_was_tried(
+    parser: str, record: dict[str, Any]
+) -> None:
+    found = event(parser, record)
+    assert (found["actor"]["type"], found["operation"]) == ("user", "login")
+    assert found["actor"]["id"].startswith("AAAA")
+
+
+@pytest.mark.parametrize(
+    ("parser", "record"),
+    [
+        ("snowflake", SNOWFLAKE_LOGIN),
+        ("gitlab", {**GITLAB_LOGIN, "author_name": None}),
+        ("atlassian", atlassian_login()),
+    ],
+)
+def test_a_sign_in_that_names_nobody_is_kept(parser: str, record: dict[str, Any]) -> None:
+    assert event(parser, record)["actor"] == {"type": "anonymous", "id": "anonymous"}
+
+
 def test_snowflake_takes_no_address_from_zeros() -> None:
     login = {
         "EVENT_TIMESTAMP": "2026-03-03T09:14:07Z", "EVENT_TYPE": "LOGIN", "USER_NAME": "ANN",

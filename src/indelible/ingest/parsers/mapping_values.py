@@ -17,6 +17,7 @@ from indelible.ingest.parsers.mapping_conditions import condition
 from indelible.ingest.parsers.mapping_errors import Member, Place, known_only
 from indelible.ingest.parsers.mapping_paths import BadPath, Get, compiled
 from indelible.ingest.parsers.mapping_sql import sql_class
+from indelible.ingest.parsers.pick import cut
 
 SOURCES: Final = ("from", "is", "template", "join", "sql")
 OPERATIONS: Final = (
@@ -60,6 +61,21 @@ def text_of(place: Place, member: Member, said: Any, more: tuple[str, ...] = ())
         return "" if value is None else as_text(value)
 
     return text
+
+
+def name_of(place: Place, member: Member, said: Any) -> Get:
+    """As `text_of`, for what says who or on what: a text that is too long for a name is cut."""
+    if isinstance(said, list) and said:
+        return _first_text([name_of(place, (*member, at), one) for at, one in enumerate(said)])
+    get = value_of(place, member, said)
+
+    def name(here: Any, root: Any) -> Any:
+        value = get(here, root)
+        if type(value) is str:
+            return value if len(value) <= NAME_CHARS else cut(value)
+        return "" if value is None else as_text(value)
+
+    return name
 
 
 def _first_text(options: list[Get]) -> Get:
