@@ -30,6 +30,7 @@ CENTER_ROLE = "AWSReservedSSO_"
 """So begin the names of IAM Identity Center's roles; but anybody may name a role so."""
 _CENTER_PATH = "role/aws-reserved/sso.amazonaws.com/"
 """Where those roles are, and where nobody else can make one (IAM Identity Center user guide)."""
+_SWITCHED = ("SwitchFrom", "SwitchTo")
 _METHODS = {"SAMLUser": "saml", "WebIdentityUser": "web_identity"}
 _USER_PREFIX = "AIDA"
 """With it begins the unique id of an IAM user (IAM user guide, "IAM identifiers")."""
@@ -62,7 +63,7 @@ def actor_of(record: dict[str, Any]) -> Actor:
     """The actor of one record; raises `NotUnderstood` when the record names nobody."""
     identity, extra = member(record, "userIdentity"), member(record, "additionalEventData")
     chain = _principals(identity, text(extra, "UserName"))
-    for name in ("SwitchFrom", "SwitchTo"):
+    for name in _SWITCHED:
         if text(record, "eventSource") == "signin.amazonaws.com" and text(extra, name):
             known = {actor.id for actor in chain}
             chain += [one for one in _of_arn(text(extra, name)) if one.id not in known]
@@ -132,10 +133,11 @@ def is_claimed(record: dict[str, Any], actor: Actor) -> bool:
     the role demands a source identity (IAM user guide, "sts:RoleSessionName"). The sessions that
     a switch in the console names (`SwitchFrom`, `SwitchTo`) are told without their issuer.
     """
-    extra = member(record, "additionalEventData")
-    chosen = {_chosen(member(record, "userIdentity"))}
-    for name in ("SwitchFrom", "SwitchTo"):
-        chosen.add(_chosen({"type": "Role", "arn": text(extra, name)}))
+    chosen = [_chosen(member(record, "userIdentity"))]
+    if extra := member(record, "additionalEventData"):
+        chosen += [_chosen({"type": "Role", "arn": text(extra, name)}) for name in _SWITCHED]
+    if not any(chosen):
+        return False
     chain = [actor, *(() if actor.on_behalf_of is UNSET else actor.on_behalf_of)]
     return any(one.type is ActorType.USER and one.id in chosen for one in chain)
 
