@@ -388,12 +388,23 @@ def test_arns_name_their_thing(arn: str, target: tuple[str, str, str | None] | N
     [
         ("system:serviceaccount:pay:api", "oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/9",
          "service"),
-        ("repo:octo/app:ref:refs/heads/main", "oidc-provider/git.example", "service"),
         ("anything", "oidc-provider/token.actions.githubusercontent.com", "service"),
+        ("repo:octo/app:ref:refs/heads/main", "token.actions.octocorp.ghe.com", "service"),
+        ("project_path:g/app:ref_type:branch", "arn:aws:iam::1:oidc-provider/gitlab.com",
+         "service"),
+        ("system:serviceaccount:pay:api", "oidc-provider/west.oic.prod-aks.azure.com/1/2/",
+         "service"),
         ("1043", "accounts.google.com", "user"),
+        ("1043", "arn:aws:iam::1:oidc-provider/gitlab.com", "user"),
+        ("repo:evil/x", "cognito-identity.amazonaws.com", "user"),
+        ("repo:octo/app:ref:refs/heads/main", "oidc-provider/git.example", "user"),
+        ("ann", "arn:aws:iam::1:oidc-provider/login.oidc.eks.evil.example", "user"),
+        ("ann", "oidc-provider/evil.example/token.actions.githubusercontent.com", "user"),
+        ("ann", "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com.evil.example",
+         "user"),
     ],
 )
-def test_a_web_identity_of_a_program_is_a_service(
+def test_who_vouches_for_programs_alone_makes_a_web_identity_a_service(
     subject: str, provider: str, kind: str
 ) -> None:
     identity = {"type": "WebIdentityUser", "userName": subject, "identityProvider": provider}

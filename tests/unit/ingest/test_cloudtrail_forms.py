@@ -98,6 +98,48 @@ def test_who_switched_to_a_role_stands_behind_it(
     assert "on_behalf_of" not in elsewhere["actor"]
 
 
+CENTER = "AWSReservedSSO_Admin_0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("role", "issuer", "holder", "kind", "guessed"),
+    [
+        (CENTER, f"role/aws-reserved/sso.amazonaws.com/eu-west-1/{CENTER}", "ann@x.example",
+         "user", False),
+        (CENTER, f"role/aws-reserved/sso.amazonaws.com/{CENTER}", "ann", "user", False),
+        (CENTER, f"role/{CENTER}", "ceo@x.example", "user", True),
+        (CENTER, f"role/{CENTER}", "ceo", "service", False),
+        (CENTER, f"role/x:role/aws-reserved/sso.amazonaws.com/{CENTER}", "ceo@x.example", "user",
+         True),
+        (CENTER, "", "ann", "user", True),
+        ("ops", "role/ops", "ceo@x.example", "user", True),
+    ],
+)
+def test_only_a_role_in_the_path_of_identity_center_names_its_sessions_itself(
+    role: str, issuer: str, holder: str, kind: str, guessed: bool
+) -> None:
+    said = {"type": "Role", "userName": role}
+    identity = {
+        "type": "AssumedRole", "principalId": f"AROA1:{holder}",
+        "arn": f"arn:aws:sts::1:assumed-role/{role}/{holder}",
+        "sessionContext": {"sessionIssuer": {
+            **said, "arn": f"arn:aws:iam::1:{issuer}"} if issuer else said},
+    }
+    for one in (identity, {**identity, "arn": ""}):
+        parsed = parse_one("cloudtrail", json.dumps(record(userIdentity=one)).encode())
+        behind = json.loads(parsed.content)["actor"]["on_behalf_of"]
+        assert behind == [{"type": kind, "id": holder}]
+        assert ("guessed" in parsed.flags) is guessed
+
+
+def test_the_session_that_switched_to_a_role_has_a_chosen_name_too() -> None:
+    switched = record("signin:SwitchRole", additionalEventData={
+        "SwitchFrom": "arn:aws:sts::1:assumed-role/ops/kim@example.com"})
+    assert "guessed" in parse_one("cloudtrail", json.dumps(switched).encode()).flags
+    switched["additionalEventData"] = {"SwitchFrom": "arn:aws:iam::1:user/kim"}
+    assert "guessed" not in parse_one("cloudtrail", json.dumps(switched).encode()).flags
+
+
 # --- where
 
 

@@ -47,6 +47,8 @@ def actor(**info: Any) -> dict[str, Any]:
         ({"principalSubject": "user:ann@x.example"}, ("user", "ann@x.example")),
         ({"principalSubject": "principal://iam.googleapis.com/locations/global/workforcePools/w/"
           "subject/kim%40x.example"}, ("user", "kim@x.example")),
+        ({"principalSubject": "principal://iam.googleapis.com/x/workloadIdentityPools/w/subject/"
+          "a/workforcePools/b"}, ("service", "a/workforcePools/b")),
         ({"principalSubject": "principal://iam.googleapis.com/x/workloadIdentityPools/w/subject/j"},
          ("service", "j")),
         ({"thirdPartyPrincipal": {"thirdPartyClaims": {"sub": "s1"}}}, ("user", "s1")),
@@ -161,6 +163,15 @@ def test_an_id_needs_log_time_and_insert_id() -> None:
         ("k8s.io", "io.k8s.core.v1.pods.exec.create", "gcp.k8s.pod_exec.create", "execute"),
         ("k8s.io", "io.k8s.core.v1.pods.deletecollection", "gcp.k8s.pod.delete_collection",
          "delete"),
+        ("k8s.io", "io.k8s.authorization.rbac.v1.rolebindings.patch",
+         "gcp.k8s.rolebinding.patch", "grant"),
+        ("k8s.io", "io.k8s.authorization.rbac.v1.clusterrolebindings.deletecollection",
+         "gcp.k8s.clusterrolebinding.delete_collection", "revoke"),
+        ("k8s.io", "io.k8s.admissionregistration.v1.validatingwebhookconfigurations.patch",
+         "gcp.k8s.validatingwebhookconfiguration.patch", "configure"),
+        ("k8s.io", "io.k8s.core.v1.serviceaccounts.token.create",
+         "gcp.k8s.serviceaccount_token.create", "grant"),
+        ("k8s.io", "io.k8s.core.v1.nodes.proxy.get", "gcp.k8s.node_proxy.get", "execute"),
         ("k8s.io", "io.k8s.get", "gcp.k8s.api.get", "read"),
         ("admin.googleapis.com", "google.admin.AdminService.addGroupMember",
          "gcp.admin.group_member.add", "grant"),
@@ -259,3 +270,14 @@ def test_changing_only_what_is_logged_is_a_configuration_and_no_grant() -> None:
                              ({"auditConfigDeltas": audits, "bindingDeltas": bindings}, "grant")):
         found = event(methodName="SetIamPolicy", serviceData={"policyDelta": delta})
         assert found["operation"] == operation
+
+
+def test_whoever_google_warns_of_did_nothing() -> None:
+    for name in ("suspiciousLogin", "accountDisabledPasswordLeak", "govAttackWarning"):
+        method = f"google.login.LoginService.{name}"
+        found = event(serviceName="login.googleapis.com", methodName=method)
+        assert found["actor"] == {"type": "system", "id": "Google"}
+        assert {"type": "workspace_user", "id": "ann@x.example"} in found["targets"]
+        assert found["data"]["guessed"] == ["actor"]
+        elsewhere = event(serviceName="login.evil.example", methodName=method)
+        assert elsewhere["actor"]["id"] == "ann@x.example"

@@ -151,8 +151,28 @@ def test_google_disables_an_account_that_is_listed_as_disabling_itself() -> None
     assert found["data"]["guessed"] == ["actor"]
     found = event("login", named("account_disabled_generic", affected_email_address="b@x.example"))
     assert found["actor"]["id"] == ANN["email"]
-    found = event("login", named("suspicious_login", affected_email_address=ANN["email"]))
-    assert found["actor"]["id"] == ANN["email"]
+
+
+@pytest.mark.parametrize(
+    "name", ["suspicious_login", "suspicious_login_less_secure_app", "gov_attack_warning",
+             "suspicious_programmatic_login", "account_disabled_password_leak",
+             "user_signed_out_due_to_suspicious_session_cookie"],
+)
+def test_whoever_google_warns_of_did_nothing(name: str) -> None:
+    for told in ({"affected_email_address": ANN["email"]}, {}):
+        found = event("login", named(name, **told))
+        assert found["actor"] == {"type": "system", "id": "Google"}
+        assert found["targets"] == [{"type": "workspace_user", "id": ANN["email"]}]
+        assert found["data"]["guessed"] == ["actor"]
+    alone = event("login", named(name), actor={})
+    assert alone["actor"]["id"] == "Google"
+    assert "targets" not in alone
+
+
+def test_a_sensitive_action_is_the_doing_of_the_account_that_google_warns_of() -> None:
+    for name in ("risky_sensitive_action_allowed", "risky_sensitive_action_blocked"):
+        found = event("login", named(name, affected_email_address=ANN["email"]))
+        assert found["actor"] == {"type": "user", "id": ANN["email"]}
 
 
 def test_an_id_needs_application_time_and_qualifier() -> None:

@@ -60,7 +60,21 @@ def event(given: Given = GIVEN, **members: Any) -> dict[str, Any]:
         ("get", "pods", "log", "pod_log.get", "read"),
         ("create", "pods", "eviction", "pod.evict", "delete"),
         ("create", "pods", "binding", "pod.bind", "update"),
-        ("create", "serviceaccounts", "token", "service_account.create_token", "create"),
+        ("create", "serviceaccounts", "token", "service_account.create_token", "grant"),
+        ("patch", "pods", "ephemeralcontainers", "pod.debug", "execute"),
+        ("update", "pods", "ephemeralcontainers", "pod.debug", "execute"),
+        ("get", "pods", "ephemeralcontainers", "pod_ephemeralcontainers.get", "read"),
+        ("patch", "validatingwebhookconfigurations", "",
+         "validating_webhook_configuration.patch", "configure"),
+        ("delete", "mutatingwebhookconfigurations", "",
+         "mutating_webhook_configuration.delete", "configure"),
+        ("get", "mutatingwebhookconfigurations", "", "mutating_webhook_configuration.get", "read"),
+        ("deletecollection", "networkpolicies", "", "network_policy.delete_collection",
+         "configure"),
+        ("update", "apiservices", "status", "api_service_status.update", "update"),
+        ("patch", "clusterroles", "", "cluster_role.patch", "grant"),
+        ("delete", "roles", "", "role.delete", "revoke"),
+        ("list", "roles", "", "role.list", "read"),
         ("update", "certificatesigningrequests", "approval", "certificate_signing_request.approve",
          "approve"),
         ("create", "clusterrolebindings", "", "cluster_role_binding.create", "grant"),
@@ -139,6 +153,31 @@ def test_on_eks_the_holder_of_the_session_stands_behind_the_mapped_name(
     found = event(user={**ANN, "extra": extra})["actor"]
     assert found["session"] == "ASIA1"
     assert found.get("on_behalf_of") == (behind and [behind])
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "holder", "guessed"),
+    [
+        ("kubernetes-admin", "assumed-role/ops/ceo@x.example", "ceo@x.example",
+         ["actor.on_behalf_of"]),
+        ("kubernetes-admin", "assumed-role/AWSReservedSSO_x/ceo", "ceo", ["actor.on_behalf_of"]),
+        ("kubernetes-admin", "role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_x",
+         "ann@x.example", None),
+        ("kubernetes-admin", "assumed-role/ops/AWSReservedSSO_x", "AWSReservedSSO_x", None),
+        ("kubernetes-admin", "assumed-role/ops/i-0abc", "i-0abc", None),
+        ("ceo@x.example", "assumed-role/ops/ceo@x.example", "ceo@x.example", ["actor"]),
+        ("arn:aws:sts::1:assumed-role/ops/ceo@x.example", "assumed-role/ops/ceo@x.example",
+         "ceo@x.example", None),
+        ("system:node:i-0abc.internal", "assumed-role/nodes/i-0abc", "i-0abc", None),
+        ("kubernetes-admin", "user/ann", "", None),
+    ],
+)
+def test_a_person_known_by_the_name_of_an_aws_session_alone_is_guessed(
+    name: str, role: str, holder: str, guessed: list[str] | None
+) -> None:
+    extra = {"arn": [f"arn:aws:sts::1:{role}"], "sessionName": [holder]}
+    found = event(user={"username": name, "extra": extra})
+    assert found["data"].get("guessed") == guessed
 
 
 @pytest.mark.parametrize(

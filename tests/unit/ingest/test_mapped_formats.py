@@ -152,7 +152,72 @@ def test_a_code_tells_how_it_ended_where_nothing_else_does(
     assert event("teleport", {**record, "code": code, **more})["outcome"] == outcome
 
 
+@pytest.mark.parametrize(
+    ("protocol", "query", "operation"),
+    [
+        ("postgres", "select a from b", "read"),
+        ("redshift", "select a from b", "read"),
+        ("postgres", "DROP TABLE x", "delete"),
+        ("postgres", "select 1; GRANT admin TO eve", "grant"),
+        ("postgres", "ALTER SYSTEM SET log_statement = 'none'", "configure"),
+        ("postgres", "GRANT admin TO eve -- " + "x" * 20_000, "grant"),
+        ("postgres", '{"drop": "x"}', "execute"),
+        ("postgres", "", "execute"),
+        ("mysql", "GRANT ALL ON x.* TO eve", "grant"),
+        ("mysql", "DROP TABLE x", "delete"),
+        ("mysql", "SELECT 1 /*! INTO OUTFILE '/x' */", "execute"),
+        ("mysql", "SET PASSWORD = 'x'", "execute"),
+        ("mongodb", '{"find": "x"}', "execute"),
+        (None, "select 1", "execute"),
+    ],
+)
+def test_a_statement_is_a_read_only_where_it_was_read(
+    protocol: str | None, query: str, operation: str
+) -> None:
+    record = labelled("teleport", "action", "teleport.database.query")
+    found = event("teleport", {**record, "db_protocol": protocol, "db_query": query})
+    assert (found["action"], found["operation"]) == ("teleport.database.query", operation)
+
+
 # --- MongoDB
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "operation"),
+    [
+        ("aggregate", {"pipeline": [{"$match": {"a": 1}}, {"$count": "n"}]}, "read"),
+        ("aggregate", {"pipeline": [{"$match": {"a": 1}}, {"$out": "c"}]}, "update"),
+        ("aggregate", {"pipeline": [{"$merge": {"into": "c"}}]}, "update"),
+        ("aggregate", {"pipeline": "[{..."}, "execute"),
+        ("aggregate", {}, "execute"),
+        ("aggregate", None, "execute"),
+        ("find", None, "read"),
+        ("bulkWrite", None, "update"),
+        ("createIndexes", None, "create"),
+        ("createRole", None, "grant"),
+        ("updateUser", None, "grant"),
+        ("dropRole", None, "revoke"),
+        ("collMod", None, "configure"),
+        ("shutdown", None, "configure"),
+        ("replSetStepDown", None, "configure"),
+        ("replSetGetStatus", None, "execute"),
+        ("addShardToZone", None, "configure"),
+    ],
+)
+def test_a_command_is_what_it_does(
+    command: str, args: dict[str, Any] | None, operation: str
+) -> None:
+    record = labelled("mongodb", "data.command", "find")
+    record["param"].update(command=command, args=args)
+    assert event("mongodb", record)["operation"] == operation
+
+
+def test_a_user_who_is_given_roles_is_given_rights() -> None:
+    record = labelled("mongodb", "data.command", "find")
+    record.update(atype="updateUser", param={"user": "eve", "db": "admin", "roles": []})
+    assert event("mongodb", record)["operation"] == "grant"
+    del record["param"]["roles"]
+    assert event("mongodb", record)["operation"] == "update"
 
 
 def test_documents_and_filters_of_a_command_stay_in_raw() -> None:

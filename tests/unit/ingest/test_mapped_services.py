@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from indelible.ingest.parsers.contract import Given
 from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.table import parser_named, recognised
@@ -117,6 +119,28 @@ def test_snowflake_tells_a_refusal_by_its_code() -> None:
     assert event("snowflake", {**SNOWFLAKE, "ERROR_CODE": "003001"})["outcome"] == "denied"
 
 
+@pytest.mark.parametrize(
+    ("kind", "action", "operation"),
+    [
+        ("CREATE_NETWORK_POLICY", "network_policy.create", "configure"),
+        ("ALTER_NETWORK_POLICY", "network_policy.alter", "configure"),
+        ("DROP_NETWORK_POLICY", "network_policy.drop", "configure"),
+        ("DROP_STORAGE_LIFECYCLE_POLICY", "policy.drop", "configure"),
+        ("CREATE_SECURITY_INTEGRATION", "security_integration.create", "configure"),
+        ("CREATE_ROLE", "role.create", "grant"),
+        ("ALTER_USER_ADD_ROLE", "user_role.add", "grant"),
+        ("DROP_ROLE", "role.drop", "revoke"),
+        ("CREATE_USER", "user.create", "create"),
+        ("UNKNOWN", "statement.execute", "execute"),
+    ],
+)
+def test_snowflake_configures_and_gives_rights_by_what_a_statement_concerns(
+    kind: str, action: str, operation: str
+) -> None:
+    found = event("snowflake", {**SNOWFLAKE, "QUERY_TYPE": kind})
+    assert (found["action"], found["operation"]) == (f"snowflake.{action}", operation)
+
+
 def test_snowflake_keeps_a_query_and_its_access_apart_by_id_and_together_by_request() -> None:
     access = event("snowflake", {
         "QUERY_ID": "01b2", "QUERY_START_TIME": "2026-03-03T09:14:07Z", "USER_NAME": "ANN",
@@ -125,6 +149,51 @@ def test_snowflake_keeps_a_query_and_its_access_apart_by_id_and_together_by_requ
     query = event("snowflake", SNOWFLAKE)
     assert access["id"] != query["id"]
     assert access["origin"]["request_id"] == query["origin"]["request_id"] == "01b2"
+
+
+SNOWFLAKE_LOGIN = {
+    "EVENT_ID": "1", "EVENT_TIMESTAMP": "2026-03-03T09:14:07Z", "EVENT_TYPE": "LOGIN",
+    "IS_SUCCESS": "NO",
+}
+GITLAB_LOGIN = {**GITLAB, "author_id": -1, "details": {"failed_login": "STANDARD"}}
+
+
+def atlassian_login(**actor: str) -> dict[str, Any]:
+    facts = {"time": "2026-03-03T09:14:07Z", "action": "user_login_failed", "actor": actor}
+    return {"id": "x", "type": "events", "attributes": facts}
+
+
+LONG = "A" * 2000
+
+
+@pytest.mark.parametrize(
+    ("parser", "record"),
+    [
+        ("snowflake", {**SNOWFLAKE_LOGIN, "USER_NAME": LONG}),
+        ("gitlab", {**GITLAB_LOGIN, "author_name": LONG}),
+        ("atlassian", atlassian_login(email=LONG)),
+        ("duo", {"txid": "t", "event_type": "authentication", "result": "denied",
+                 "isotimestamp": "2026-03-03T09:14:07Z", "user": {"name": LONG}}),
+    ],
+)
+def test_a_failed_sign_in_is_kept_whatever_name_was_tried(
+    parser: str, record: dict[str, Any]
+) -> None:
+    found = event(parser, record)
+    assert (found["actor"]["type"], found["operation"]) == ("user", "login")
+    assert found["actor"]["id"].startswith("AAAA")
+
+
+@pytest.mark.parametrize(
+    ("parser", "record"),
+    [
+        ("snowflake", SNOWFLAKE_LOGIN),
+        ("gitlab", {**GITLAB_LOGIN, "author_name": None}),
+        ("atlassian", atlassian_login()),
+    ],
+)
+def test_a_sign_in_that_names_nobody_is_kept(parser: str, record: dict[str, Any]) -> None:
+    assert event(parser, record)["actor"] == {"type": "anonymous", "id": "anonymous"}
 
 
 def test_snowflake_takes_no_address_from_zeros() -> None:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from indelible.base.errors import BadRequest
-from indelible.base.limits import CONTROL_BYTES
+from indelible.base.limits import CONTROL_BYTES, NAME_CHARS, TARGETS
 from indelible.ingest.parsers import mapping, mapping_conditions, mapping_values
 from indelible.ingest.parsers.contract import Given, NotUnderstood
 from indelible.ingest.parsers.finish import understand
@@ -62,6 +62,10 @@ def value(expression: str, **record: object) -> Any:
         ('{ from = "things", singular = true }', "policy"),
         ('{ template = "{word} of {a.b}" }', "Some-Word of 1"), ('{ template = "{none}!" }', None),
         ('{ join = ["word", "none", "path"], with = "+" }', "Some-Word+a/b/c"),
+        ('{ sql = "word" }', "execute"), ('{ sql = "none" }', None), ('{ sql = "a" }', None),
+        ('{ sql = "=select 1; select 2", suffix = "!" }', "read!"),
+        ('{ sql = "=select 1; grant a to b; drop table c" }', "grant"),
+        (f'{{ sql = "={"select 1;" * TARGETS}" }}', "execute"), ('{ sql = "=;" }', "execute"),
         ('{ from = "word", table = { "Some-Word" = "known" } }', "known"),
         ('{ from = "word", table = { x = "y" }, otherwise = "other" }', "other"),
         ('{ from = "none", otherwise = "other" }', "other"),
@@ -311,13 +315,32 @@ def test_without_recognise_it_is_only_used_by_name() -> None:
     ("record", "code"),
     [({"act": "x"}, "missing_actor"), ({"user": "ann"}, "missing_action"), ({}, "missing_action"),
      ({"act": {}, "user": []}, "missing_action"),
-     ({"act": "x", "user": "x" * 5000}, "missing_actor")],
+     ({"act": "x" * 5000, "user": "ann"}, "missing_action")],
     ids=lambda one: str(one)[:30],
 )
 def test_a_record_without_who_or_what_is_not_understood(record: dict[str, Any], code: str) -> None:
     with pytest.raises(NotUnderstood) as refused:
         understand(read_text(LEAST, "x.toml"), record, GIVEN)
     assert refused.value.code == code
+
+
+def test_an_endless_name_is_cut_where_it_says_who_or_on_what() -> None:
+    said = LEAST + (
+        'name = "user"\n[[actor.behind]]\nid = ["none", "boss"]\n'
+        '[[targets]]\ntype = "=x"\nid = "thing"\nname = "thing"\n'
+    )
+    whole, long = "x" * NAME_CHARS, "x" * (NAME_CHARS + 1)
+    short = long[: NAME_CHARS - 1] + "\u2026"
+    plain = event(said, {"act": "x", "user": whole, "boss": whole[1:], "thing": whole})
+    assert (plain["actor"]["id"], plain["flags"]) == (whole, ())
+    for part in ("user", "boss", "thing"):
+        record = {"act": "x", "user": "u", "boss": "b", "thing": "t", part: long}
+        found = event(said, record)
+        told = {"user": found["actor"], "boss": found["actor"]["on_behalf_of"][0],
+                "thing": found["targets"][0]}
+        assert told[part]["id"] == short
+        assert "name" not in told[part]
+        assert found["flags"] == ("truncated",)
 
 
 # --- errors

@@ -13,6 +13,7 @@ was switched to in the console, the one who switched.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import UNSET
@@ -25,18 +26,26 @@ from indelible.ingest.parsers.pick import member, or_unset, text
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 _CENTER = ("IdentityCenterUser", "Unknown")
 """Identities that are the person of IAM Identity Center whom `onBehalfOf` names."""
-_CENTER_ROLE = "AWSReservedSSO_"
-"""So begin the roles of IAM Identity Center, which names their sessions itself."""
+CENTER_ROLE = "AWSReservedSSO_"
+"""So begin the names of IAM Identity Center's roles; but anybody may name a role so."""
+_CENTER_PATH = "role/aws-reserved/sso.amazonaws.com/"
+"""Where those roles are, and where nobody else can make one (IAM Identity Center user guide)."""
+_SWITCHED = ("SwitchFrom", "SwitchTo")
 _METHODS = {"SAMLUser": "saml", "WebIdentityUser": "web_identity"}
 _USER_PREFIX = "AIDA"
 """With it begins the unique id of an IAM user (IAM user guide, "IAM identifiers")."""
-_WORKLOADS = ("system:serviceaccount:", "repo:", "project_path:")
-"""So begin the subjects of service accounts of Kubernetes and of pipelines of GitHub and GitLab."""
-_ISSUERS = (
-    "token.actions.githubusercontent.com", "oidc.eks.", "app.terraform.io", "oidc.circleci.com",
-    "agent.buildkite.com", "vstoken.dev.azure.com",
+_ISSUERS = frozenset((
+    "token.actions.githubusercontent.com", "app.terraform.io", "oidc.circleci.com",
+    "agent.buildkite.com", "vstoken.dev.azure.com", "container.googleapis.com",
+))
+"""Hosts of providers that vouch for programs alone, for whatever subject."""
+_CLUSTER = re.compile(
+    r"oidc\.eks\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+    r"|[a-z0-9-]+\.oic\.prod-aks\.azure\.com|token\.actions\.[a-z0-9-]+\.ghe\.com"
 )
-"""Providers of identities that vouch for programs alone, for whatever subject."""
+"""The same where the host names a region or an enterprise: clusters of EKS and AKS, GitHub."""
+_PIPELINE = ("gitlab.com", "project_path:")
+"""A provider that vouches for people too, and how the subjects of its pipelines begin."""
 _SERVICE_SUFFIXES = (".amazonaws.com", ".amazon.com", ".aws.internal", ".amazonaws.com.cn")
 
 
@@ -45,11 +54,16 @@ def is_service(name: str) -> bool:
     return name == "AWS Internal" or name.endswith(_SERVICE_SUFFIXES)
 
 
+def is_center_role(arn: str) -> bool:
+    """Whether an ARN is that of a role of IAM Identity Center, which names its sessions itself."""
+    return arn.split(":", 5)[-1].startswith(_CENTER_PATH)
+
+
 def actor_of(record: dict[str, Any]) -> Actor:
     """The actor of one record; raises `NotUnderstood` when the record names nobody."""
     identity, extra = member(record, "userIdentity"), member(record, "additionalEventData")
     chain = _principals(identity, text(extra, "UserName"))
-    for name in ("SwitchFrom", "SwitchTo"):
+    for name in _SWITCHED:
         if text(record, "eventSource") == "signin.amazonaws.com" and text(extra, name):
             known = {actor.id for actor in chain}
             chain += [one for one in _of_arn(text(extra, name)) if one.id not in known]
@@ -116,37 +130,53 @@ def is_claimed(record: dict[str, Any], actor: Actor) -> bool:
     """Whether a person in the chain is known only by the name that a role's session was given.
 
     Whoever assumes a role names the session as they like, unless IAM Identity Center does it or
-    the role demands a source identity (IAM user guide, "sts:RoleSessionName").
+    the role demands a source identity (IAM user guide, "sts:RoleSessionName"). The sessions that
+    a switch in the console names (`SwitchFrom`, `SwitchTo`) are told without their issuer.
     """
-    holder = _chosen(member(record, "userIdentity"))
+    chosen = [_chosen(member(record, "userIdentity"))]
+    if extra := member(record, "additionalEventData"):
+        chosen += [_chosen({"type": "Role", "arn": text(extra, name)}) for name in _SWITCHED]
+    if not any(chosen):
+        return False
     chain = [actor, *(() if actor.on_behalf_of is UNSET else actor.on_behalf_of)]
-    return holder != "" and any(
-        one.type is ActorType.USER and one.id == holder for one in chain
-    )
+    return any(one.type is ActorType.USER and one.id in chosen for one in chain)
 
 
 def _chosen(identity: dict[str, Any]) -> str:
-    """The name of a role's session where whoever assumed the role chose it, else ''."""
-    parts = text(identity, "arn").split("/")
-    if len(parts) < 3 or not parts[0].endswith(":assumed-role"):
+    """The name of a role's session where whoever assumed the role may have chosen it, else ''."""
+    if text(identity, "type") not in ("AssumedRole", "Role") or _is_center(identity):
         return ""
-    return "" if parts[1].startswith(_CENTER_ROLE) else "/".join(parts[2:])
+    return _session(identity)[1]
+
+
+def _session(identity: dict[str, Any]) -> tuple[str, str]:
+    """The role of a session and the session's name, each '' where the identity has it not."""
+    parts = text(identity, "arn").split("/")
+    assumed = parts[0].endswith(":assumed-role") and len(parts) >= 3
+    name = "/".join(parts[2:]) if assumed else ""
+    return parts[1] if assumed else "", name or text(identity, "principalId").partition(":")[2]
+
+
+def _is_center(identity: dict[str, Any]) -> bool:
+    """Whether the role is one of IAM Identity Center's: its own ARN, that of the issuer, says it.
+
+    The session's ARN has no path, and the role's name proves nothing.
+    """
+    issuer = member(member(identity, "sessionContext"), "sessionIssuer")
+    return is_center_role(text(issuer, "arn") or text(identity, "arn"))
 
 
 def _role(identity: dict[str, Any]) -> list[Actor]:
     """A role and the holder of its session."""
     issuer = member(member(identity, "sessionContext"), "sessionIssuer")
-    parts = text(identity, "arn").split("/")
-    assumed = parts[0].endswith(":assumed-role") and len(parts) >= 3
-    name = text(issuer, "userName") or (parts[1] if assumed else "") or text(issuer, "principalId")
-    holder = "/".join(parts[2:]) if assumed else ""
-    if not holder:
-        holder = text(identity, "principalId").partition(":")[2]
+    role, holder = _session(identity)
+    name = text(issuer, "userName") or role or text(issuer, "principalId")
     chain = []
     if name:
         chain.append(_actor(identity, ActorType.SERVICE, name))
     if holder:
-        person = "@" in holder or name.startswith(_CENTER_ROLE)
+        unsaid = not text(issuer, "arn") and name.startswith(CENTER_ROLE)
+        person = "@" in holder or unsaid or _is_center(identity)
         kind = ActorType.USER if person else ActorType.SERVICE
         chain.append(Actor(type=kind, id=holder) if chain else _actor(identity, kind, holder))
     return chain
@@ -194,11 +224,19 @@ def _plain(identity: dict[str, Any], kind: str) -> list[Actor]:
 
 
 def _is_workload(identity: dict[str, Any], kind: str, name: str) -> bool:
-    """Whether a web identity is a program's: by its subject, or by who vouches for it."""
+    """Whether a web identity is a program's: by who vouches for it.
+
+    A subject by itself proves nothing: a provider of people may let them choose theirs.
+    """
     if kind != "WebIdentityUser":
         return False
     provider = text(identity, "identityProvider")
-    return name.startswith(_WORKLOADS) or any(one in provider for one in _ISSUERS)
+    if provider.startswith("arn:"):
+        provider = provider.partition(":oidc-provider/")[2]
+    host = provider.removeprefix("https://").removeprefix("oidc-provider/").partition("/")[0]
+    if host == _PIPELINE[0]:
+        return name.startswith(_PIPELINE[1])
+    return host in _ISSUERS or _CLUSTER.fullmatch(host) is not None
 
 
 def _actor(identity: dict[str, Any], kind: ActorType, name: str) -> Actor:

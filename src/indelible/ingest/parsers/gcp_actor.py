@@ -99,8 +99,9 @@ def _kind(email: str) -> ActorType:
 
 def _federated(principal: str) -> tuple[ActorType, str]:
     """`principal://iam.googleapis.com/.../workforcePools/P/subject/ann`: people in workforces."""
-    kind = ActorType.USER if "/workforcePools/" in principal else ActorType.SERVICE
-    subject = principal.partition("/subject/")[2]
+    pool, _, rest = principal.partition("Pools/")
+    kind = ActorType.USER if pool.endswith("/workforce") else ActorType.SERVICE
+    subject = rest.partition("/subject/")[2]  # it comes from another issuer, and proves nothing
     return kind, unquote(subject)[: len(principal)] or principal
 
 

@@ -12,7 +12,17 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType
 
 from indelible.base.limits import NAME_CHARS
-from indelible.event.model import Event, Operation, Outcome, Reason, Severity, Why
+from indelible.event.model import (
+    Actor,
+    ActorType,
+    Event,
+    Operation,
+    Outcome,
+    Reason,
+    Severity,
+    Target,
+    Why,
+)
 from indelible.ingest.parsers import pick
 from indelible.ingest.parsers.cloud import address, changes
 from indelible.ingest.parsers.contract import (
@@ -27,6 +37,7 @@ from indelible.ingest.parsers.gcp_actor import actor_of
 from indelible.ingest.parsers.gcp_changes import audits_only, changes_of, deltas_of
 from indelible.ingest.parsers.gcp_names import method_action
 from indelible.ingest.parsers.gcp_targets import targets_of
+from indelible.ingest.parsers.google_workspace_actions import is_noticed
 
 _PAYLOADS: Final = ("protoPayload", "protopayload_auditlog", "protopayload", "jsonPayload")
 _CODES: Final = MappingProxyType({
@@ -44,6 +55,10 @@ _SEVERITIES: Final = MappingProxyType({
 _CHANGING: Final = frozenset((
     Operation.CREATE, Operation.UPDATE, Operation.CONFIGURE, Operation.GRANT, Operation.REVOKE,
 ))
+
+_LOGIN: Final = "login.googleapis.com"
+"""The service of Google Workspace that shares its sign-ins with Google Cloud."""
+_GOOGLE: Final = Actor(type=ActorType.SYSTEM, id="Google")
 
 
 def _record(record: Record, given: Given) -> Understood:
@@ -69,11 +84,15 @@ def _record(record: Record, given: Given) -> Understood:
     caller = asked.get("callerIp", asked.get("callerIP"))
     agent = asked.get("callerSuppliedUserAgent")
     time, flags = pick.dated(given.zone, record.get("timestamp"), record.get("receiveTimestamp"))
+    actor = actor_of(info, log, service)
+    noticed = service == _LOGIN and is_noticed(method.rpartition(".")[2])
     event = Event(
         action=action,
-        actor=actor_of(info, log, service),
+        actor=_GOOGLE if noticed else actor,
         operation=operation,
-        targets=pick.targets(targets_of(record, said, service, method, deltas)),
+        targets=pick.targets((
+            *targets_of(record, said, service, method, deltas), *_concerned(actor, noticed),
+        )),
         time=time,
         outcome=outcome,
         reason=reason,
@@ -91,8 +110,15 @@ def _record(record: Record, given: Given) -> Understood:
         labels=_labels(record, said, log),
         why=_why(asked),
     )
-    guessed = () if "authenticationInfo" in said or log == "system_event" else ("actor",)
+    told = "authenticationInfo" in said or log == "system_event"
+    guessed = () if told and not noticed else ("actor",)
     return Understood(event, _facts(record, said, method, caller), flags, guessed)
+
+
+def _concerned(actor: Actor, noticed: bool) -> list[Target]:
+    """The account under which a sign-in service lists what Google noticed or did by itself."""
+    person = noticed and actor.type is ActorType.USER
+    return pick.target("workspace_user", actor.id) if person else []
 
 
 def _payload(record: Record) -> Record:

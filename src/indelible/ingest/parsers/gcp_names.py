@@ -17,6 +17,7 @@ from indelible.base.limits import ACTION_CHARS, REMEMBERED
 from indelible.event.actions import VendorAction, operation_of, present_of, singular
 from indelible.event.model import Operation, Target
 from indelible.ingest.parsers import pick
+from indelible.ingest.parsers.kubernetes_names import named
 
 _O = Operation
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -104,22 +105,18 @@ def _joined(front: list[str], owner: str) -> str:
 
 
 def _kubernetes(words: list[str]) -> VendorAction:
-    """`io.k8s.core.v1.pods.exec.create`: what stands behind the version, then the verb."""
+    """`io.k8s.core.v1.pods.exec.create`: what stands behind the version, then the verb.
+
+    What it does is what the same request is in the cluster's own audit log.
+    """
     at = next((n for n, word in enumerate(words) if _VERSION.match(word)), len(words) - 2)
     *things, verb = words[at + 1 :] or ["occur"]
     thing = "_".join(singular(one) if n == 0 else one for n, one in enumerate(things))
+    resource, subresource = [*things, "", ""][:2]
+    operation = named(verb, resource, subresource).operation
     if verb == "deletecollection":
-        return VendorAction(
-            pick.action("gcp", "k8s", thing or "api", "delete_collection"), _O.DELETE
-        )
-    action = pick.action("gcp", "k8s", thing or "api", verb)
-    if things[1:] and things[-1] in ("exec", "attach", "portforward", "proxy"):
-        return VendorAction(action, _O.EXECUTE)
-    if things and things[0].endswith(("rolebindings", "clusterrolebindings")):
-        operation = {"create": _O.GRANT, "delete": _O.REVOKE}.get(verb)
-        if operation is not None:
-            return VendorAction(action, operation)
-    return VendorAction(action, _VERBS.get(verb) or operation_of(action))
+        verb = "delete_collection"
+    return VendorAction(pick.action("gcp", "k8s", thing or "api", verb), operation)
 
 
 def _service(name: str) -> str:

@@ -16,7 +16,7 @@ from indelible.event.model import Actor, ActorType, Auth, Event, Operation, Outc
 from indelible.ingest.parsers import pick
 from indelible.ingest.parsers.cloud import address, changes
 from indelible.ingest.parsers.contract import Given, NotUnderstood, Parser, Record, Understood
-from indelible.ingest.parsers.google_workspace_actions import activity_action
+from indelible.ingest.parsers.google_workspace_actions import activity_action, is_noticed
 from indelible.ingest.parsers.google_workspace_parameters import (
     NAMING,
     Parameters,
@@ -37,7 +37,7 @@ _SECOND: Final = frozenset((
 _NONE: Final = frozenset(("", "none", "no_access", "private"))
 _AFFECTED: Final = "affected_email_address"
 _DISABLED: Final = "account_disabled_"
-"""Google disables an account by itself, and lists it under the account that it disabled."""
+"""Events that say in their names why Google disabled an account."""
 _STRANGER: Final = "HANGOUTS_EXTERNAL_OR_ANONYMOUS"
 """The key under which Meet lists those who are not known."""
 _ADDRESSES: Final = {"meet": "ip_address", "rules": "actor_ip_address"}
@@ -66,12 +66,15 @@ def _record(record: Record, given: Given) -> Understood:
     outcome, reason = _outcome(name.lower(), application, told)
     agent = told.get("user_agent", told.get("USER_AGENT"))
     actor = _actor(record, told, name, outcome is Outcome.SUCCESS)
-    by_google = name.lower().startswith(_DISABLED) and actor.id == told.get(_AFFECTED, actor.id)
+    by_google = is_noticed(name) and actor.id == told.get(_AFFECTED, actor.id)
+    concerned = pick.target("workspace_user", actor.id) if (
+        by_google and actor.type is ActorType.USER
+    ) else []
     event = Event(
         action=action,
         actor=_GOOGLE if by_google else actor,
         operation=_class(operation, name.lower(), told),
-        targets=pick.targets(targets_of(application, told)),
+        targets=pick.targets((*targets_of(application, told), *concerned)),
         time=time,
         outcome=outcome,
         reason=reason,
@@ -169,6 +172,8 @@ def _actor(record: Record, told: Parameters, name: str, succeeded: bool) -> Acto
         return _NOBODY
     if profile:
         return Actor(type=ActorType.USER, id=profile)
+    if is_noticed(name):
+        return _GOOGLE
     raise NotUnderstood("missing_actor", "the item names nobody: its actor is empty")
 
 

@@ -179,6 +179,23 @@ _DRIVE: Final = frozenset((
     "view", "download", "edit", "create", "delete", "upload", "print", "preview", "rename", "move",
 ))
 
+_NOTICED: Final = frozenset((
+    "govattackwarning", "suspiciouslogin", "suspiciousloginlesssecureapp",
+    "suspiciousprogrammaticlogin", "usersignedoutduetosuspicioussessioncookie",
+))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def is_noticed(name: str) -> bool:
+    """Whether Google itself did or noticed what an event tells, listed under the one concerned.
+
+    So are warnings of an account that the login application lists; of the sensitive actions that it
+    warns of the account's holder is the actor. `name` is the activity's, or that of the RPC by
+    which Google Cloud tells of it.
+    """
+    low = name.replace("_", "").lower()
+    return low in _NOTICED or low.startswith("accountdisabled")
+
 
 @lru_cache(maxsize=REMEMBERED)
 def activity_action(application: str, name: str) -> VendorAction:

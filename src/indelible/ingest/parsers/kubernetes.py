@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from indelible.base.limits import TARGETS
 from indelible.event.model import Actor, ActorType, Auth, Event, Operation, Outcome, Reason
 from indelible.ingest.parsers import pick
+from indelible.ingest.parsers.cloudtrail_actor import CENTER_ROLE, is_center_role
 from indelible.ingest.parsers.contract import (
     WRONG,
     Given,
@@ -78,7 +79,8 @@ def _record(record: Record, given: Given) -> Understood:
         id=_id(record),
         labels=_labels(ref, cluster) or UNSET,
     )
-    return Understood(event, _facts(record, ref, verb), flags)
+    guessed = _claimed(member(record, "user"))
+    return Understood(event, _facts(record, ref, verb), flags, guessed)
 
 
 def _opened(record: Record) -> tuple[Record, str]:
@@ -169,9 +171,31 @@ def _behind_eks(user: Record, name: str) -> list[Actor]:
     holder = _extra(user, "sessionName")
     if not holder or holder in name:
         return []
-    arn = _extra(user, "canonicalArn") or _extra(user, "arn")
-    person = "@" in holder or "AWSReservedSSO_" in arn
-    return [Actor(type=ActorType.USER if person else ActorType.SERVICE, id=holder)]
+    return [Actor(type=ActorType.USER if _is_person(user) else ActorType.SERVICE, id=holder)]
+
+
+def _is_person(user: Record) -> bool:
+    """Whether the name of the AWS session looks like that of a person."""
+    role = _role(user).rpartition("role/")[2]
+    return "@" in _extra(user, "sessionName") or role.startswith(CENTER_ROLE)
+
+
+def _role(user: Record) -> str:
+    return _extra(user, "canonicalArn") or _extra(user, "arn")
+
+
+def _claimed(user: Record) -> tuple[str, ...]:
+    """What rests on the name of an AWS session alone, which whoever assumed the role chose.
+
+    Of roles of IAM Identity Center it is not theirs to choose, but EKS leaves out of its ARNs the
+    path that would prove one. A name that has the session's whole ARN in it claims nothing.
+    """
+    holder, name = _extra(user, "sessionName"), text(user, "username")
+    if not holder or is_center_role(_role(user)):
+        return ()
+    if holder not in name:
+        return ("actor.on_behalf_of",) if _is_person(user) else ()
+    return () if ":assumed-role/" in name or actor_type(name) is not ActorType.USER else ("actor",)
 
 
 def _extra(user: Record, name: str) -> str:

@@ -73,6 +73,19 @@ _VERBS: Final = {
 }
 _WRITES: Final = ("create", "update", "patch", "put", "post")
 _BINDINGS: Final = ("rolebindings", "clusterrolebindings")
+_ROLES: Final = ("roles", "clusterroles")
+_GOVERNING: Final = frozenset((
+    "validatingwebhookconfigurations", "mutatingwebhookconfigurations",
+    "validatingadmissionpolicies", "validatingadmissionpolicybindings",
+    "mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "podsecuritypolicies",
+    "networkpolicies", "customresourcedefinitions", "apiservices", "flowschemas",
+    "prioritylevelconfigurations", "securitycontextconstraints", "oauths", "oauthclients",
+    "machineconfigs", "clusterversions", "authentications", "apiservers", "clusterpolicies",
+    "constrainttemplates", "authorizationpolicies", "peerauthentications",
+    "ciliumnetworkpolicies", "globalnetworkpolicies",
+))
+"""Resources that decide what the cluster lets through, and what its API is (those of OpenShift and
+of the common controllers, too): whoever writes or deletes one configures."""
 _ASKING: Final = ("tokenreviews", "subjectaccessreviews", "localsubjectaccessreviews",
                   "selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
 _STREAMS: Final = {"exec": "exec", "attach": "attach", "portforward": "port_forward",
@@ -81,7 +94,8 @@ _STREAMS: Final = {"exec": "exec", "attach": "attach", "portforward": "port_forw
 _ACTS: Final[dict[tuple[str, str], tuple[str, Operation]]] = {
     ("pods", "eviction"): ("evict", Operation.DELETE),
     ("pods", "binding"): ("bind", Operation.UPDATE),
-    ("serviceaccounts", "token"): ("create_token", Operation.CREATE),
+    ("pods", "ephemeralcontainers"): ("debug", Operation.EXECUTE),
+    ("serviceaccounts", "token"): ("create_token", Operation.GRANT),
     ("certificatesigningrequests", "approval"): ("approve", Operation.APPROVE),
     ("namespaces", "finalize"): ("finalize", Operation.UPDATE),
 }
@@ -110,14 +124,22 @@ def named(verb: str, resource: str, subresource: str) -> VendorAction:
     act, done = _ACTS.get((resource, subresource), ("", operation))
     if act and verb in _WRITES:
         return VendorAction(pick.action("kubernetes", kind, act), done)
-    if resource in _BINDINGS and not subresource:
-        if verb in _WRITES:
-            operation = Operation.GRANT
-        elif operation is Operation.DELETE:
-            operation = Operation.REVOKE
-    if resource in _ASKING and verb in _WRITES:
-        operation = Operation.READ
+    if not subresource:
+        operation = _weighed(verb, resource, operation)
     if verb == "deletecollection":
         verb = "delete_collection"
     what = f"{kind}_{pick.part(subresource)}" if subresource else kind
     return VendorAction(pick.action("kubernetes", what, verb), operation)
+
+
+def _weighed(verb: str, resource: str, plain: Operation) -> Operation:
+    """What a verb does to a resource that gives rights, governs the cluster, or only asks.
+
+    A new role gives nothing to anybody yet; one that is changed does to those who have it.
+    """
+    writes, deletes = verb in _WRITES, plain is Operation.DELETE
+    if resource in _GOVERNING and (writes or deletes):
+        return Operation.CONFIGURE
+    if resource in _BINDINGS or (resource in _ROLES and plain is not Operation.CREATE):
+        return Operation.GRANT if writes else Operation.REVOKE if deletes else plain
+    return Operation.READ if resource in _ASKING and writes else plain

@@ -48,7 +48,7 @@ from indelible.ingest.parsers.mapping_what import (
     targets_of,
 )
 from indelible.ingest.parsers.mapping_where import origin_of
-from indelible.ingest.parsers.mapping_who import who_of
+from indelible.ingest.parsers.mapping_who import has_cut, who_of
 from indelible.ingest.parsers.pick import reason, targets
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -302,8 +302,8 @@ def _event(place: Place, name: str, said: dict[str, Any]) -> Build:
             short = type(value) is not str or len(value) <= LONGEST
             if short and value is not None and value != "" and value != [] and value != {}:
                 data[key] = value
-        assumed = when is not None and when.assumed
-        return Understood(event, data, ("time_assumed",) if assumed else ())
+        flags = ("time_assumed",) if when is not None and when.assumed else ()
+        return Understood(event, data, (*flags, "truncated") if has_cut(event) else flags)
 
     return build
 

@@ -1,7 +1,7 @@
 """Expressions of a mapping: where a value comes from and what is done to it, compiled once.
 
-A path, a constant (`"=text"`), the first of several, or a table: `from`, `is`, `template` or
-`join`, then cuts, case, a `table` of values. Nothing here backtracks: patterns are literal texts
+A path, a constant (`"=text"`), the first of several, or a table: `from`, `is`, `template`, `join`
+or `sql`, then cuts, case, a `table` of values. Nothing here backtracks: patterns are literal texts
 with placeholders, read once from left to right.
 """
 
@@ -16,8 +16,10 @@ from indelible.event.actions import singular
 from indelible.ingest.parsers.mapping_conditions import condition
 from indelible.ingest.parsers.mapping_errors import Member, Place, known_only
 from indelible.ingest.parsers.mapping_paths import BadPath, Get, compiled
+from indelible.ingest.parsers.mapping_sql import sql_class
+from indelible.ingest.parsers.pick import cut
 
-SOURCES: Final = ("from", "is", "template", "join")
+SOURCES: Final = ("from", "is", "template", "join", "sql")
 OPERATIONS: Final = (
     "after", "before", "after_last", "before_last", "pattern", "remove_prefix", "remove_suffix",
     "lower", "upper", "singular", "prefix", "suffix", "table", "otherwise", "with", "when",
@@ -59,6 +61,21 @@ def text_of(place: Place, member: Member, said: Any, more: tuple[str, ...] = ())
         return "" if value is None else as_text(value)
 
     return text
+
+
+def name_of(place: Place, member: Member, said: Any) -> Get:
+    """As `text_of`, for what says who or on what: a text that is too long for a name is cut."""
+    if isinstance(said, list) and said:
+        return _first_text([name_of(place, (*member, at), one) for at, one in enumerate(said)])
+    get = value_of(place, member, said)
+
+    def name(here: Any, root: Any) -> Any:
+        value = get(here, root)
+        if type(value) is str:
+            return value if len(value) <= NAME_CHARS else cut(value)
+        return "" if value is None else as_text(value)
+
+    return name
 
 
 def _first_text(options: list[Get]) -> Get:
@@ -136,6 +153,9 @@ def _source(place: Place, member: Member, said: dict[str, Any], name: str) -> Ge
         return value_of(place, inner, said["from"])
     if name == "template":
         return template(place, inner, said["template"])
+    if name == "sql":
+        told = value_of(place, inner, said["sql"])
+        return lambda here, root: sql_class(told(here, root))
     if not isinstance(said["join"], list):
         raise place.bad(inner, "join is a list of expressions")
     parts = [text_of(place, (*inner, at), one) for at, one in enumerate(said["join"])]

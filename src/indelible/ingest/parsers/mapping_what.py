@@ -16,7 +16,7 @@ from indelible.ingest.parsers.guess_changes import between, change, of_holder
 from indelible.ingest.parsers.guess_told import outcome_of_code, outcome_of_word
 from indelible.ingest.parsers.mapping_conditions import condition
 from indelible.ingest.parsers.mapping_errors import Member, Place, known_only
-from indelible.ingest.parsers.mapping_values import as_text, constant, text_of, value_of
+from indelible.ingest.parsers.mapping_values import as_text, constant, name_of, text_of, value_of
 from indelible.ingest.parsers.pick import action
 
 _OPERATIONS: Final = {one.value: one for one in Operation}
@@ -220,10 +220,11 @@ def _target(place: Place, member: Member, said: dict[str, Any]) -> TargetsOf:
     for name in ("type", "id"):
         if name not in said:
             raise place.bad(member, f"a target has a {name}", f"Add {name} here.")
-    kind, ident, label, parent = (
+    kind, label, parent = (
         text_of(place, (*member, part), said[part]) if part in said else constant("")
-        for part in ("type", "id", "name", "parent")
+        for part in ("type", "name", "parent")
     )
+    ident = name_of(place, (*member, "id"), said["id"])
 
     def one(here: Any, root: Any) -> list[Target]:
         key, sort = ident(here, root), kind(here, root)

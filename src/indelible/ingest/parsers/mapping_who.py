@@ -9,13 +9,14 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from indelible.base.limits import DELEGATION, NAME_CHARS
-from indelible.event.model import Actor, ActorType, Auth
+from indelible.event.model import Actor, ActorType, Auth, Event
 from indelible.ingest.parsers.guess_told import type_of_word
 from indelible.ingest.parsers.mapping_conditions import Holds, condition
 from indelible.ingest.parsers.mapping_errors import Member, Place, known_only
 from indelible.ingest.parsers.mapping_paths import Get
-from indelible.ingest.parsers.mapping_values import as_text, constant, text_of, value_of
+from indelible.ingest.parsers.mapping_values import as_text, constant, name_of, text_of, value_of
 from indelible.ingest.parsers.pick import behind as with_behind
+from indelible.ingest.parsers.pick import is_cut
 
 _TYPES: Final = {kind.value: kind for kind in ActorType}
 _OF_ACTOR: Final = ("type", "id", "name", "email", "when")
@@ -27,6 +28,14 @@ class Who(NamedTuple):
 
     actor: Actor
     own_id: str
+
+
+def has_cut(event: Event) -> bool:
+    """Whether a name of an event was too long to be told whole."""
+    actor = event.actor
+    behind = () if actor.on_behalf_of is UNSET else actor.on_behalf_of
+    touched = () if event.targets is UNSET else event.targets
+    return any(is_cut(one.id) for one in (actor, *behind, *touched))
 
 
 WhoOf: TypeAlias = Callable[[Any, Any], Who | None]
@@ -104,8 +113,9 @@ def _plan(place: Place, member: Member, said: Any, more: tuple[str, ...]) -> _Pl
             f"Types are {', '.join(_TYPES)}.",
         )
     texts = (text_of(place, (*member, name), said[name]) if name in said else constant("")
-             for name in ("id", "name", "email"))
-    return _Plan(holds, value_of(place, (*member, "type"), kind), *texts)
+             for name in ("name", "email"))
+    ident = name_of(place, (*member, "id"), said["id"])
+    return _Plan(holds, value_of(place, (*member, "type"), kind), ident, *texts)
 
 
 def _actor(plan: _Plan, here: Any, root: Any) -> Actor | None:

@@ -1,8 +1,8 @@
 """Taking values out of foreign records, and times and addresses out of texts. Pure.
 
 Every function answers UNSET or an empty value where a record lacks the member or holds another
-type there; none raises. Names are cut off at no length: one longer than `limits.NAME_CHARS` is no
-name, and is left to `raw`.
+type there; none raises. A text longer than `limits.NAME_CHARS` is no name, and is left to `raw`;
+only where it is all that says who acted, or on what, is it cut off there (`cut`).
 """
 
 from __future__ import annotations
@@ -46,6 +46,23 @@ def text(part: Any, *names: str) -> str:
             if isinstance(value, str) and 0 < len(value) <= NAME_CHARS:
                 return value
     return ""
+
+
+def cut(name: str) -> str:
+    """A name that somebody chose, at most `limits.NAME_CHARS` of it; `is_cut` tells that more was.
+
+    Who chooses an endless name must not become nobody by it. Two such names that begin alike are
+    one to us, and no whole name is ever taken for a cut one's: it ends with a mark.
+    """
+    return name if len(name) <= NAME_CHARS else name[: NAME_CHARS - len(_CUT)] + _CUT
+
+
+def is_cut(name: str) -> bool:
+    """Whether `cut` took something off a name."""
+    return len(name) == NAME_CHARS and name.endswith(_CUT)
+
+
+_CUT: Final = "\u2026"
 
 
 def texts(part: Any, names: Mapping[str, str]) -> dict[str, object]:
