@@ -380,6 +380,7 @@ KAFKA_FETCH_BYTES: Final = 16 << 20  # of one answer; a single record may be lar
 KAFKA_ANSWER_BYTES: Final = 128 << 20  # of one answer, with the largest record that brokers take
 KAFKA_KEEP_SECONDS: Final = 1.0  # between two notes of how far was read
 KAFKA_OLD_SECONDS: Final = 3_600  # a record that is older when it is read is no present event
+KAFKA_AHEAD_SECONDS: Final = 86_400  # a timestamp beyond it is a producer's mistake or jest
 KAFKA_HEADERS: Final = 64  # of one record that are told; the others are counted
 KAFKA_SHOWN_BYTES: Final = 1_024  # of a key or a header; a longer one is told by its hash
 KAFKA_BEHIND_SHOWN: Final = 10  # partitions named with how far behind they are
