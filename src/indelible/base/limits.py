@@ -383,6 +383,8 @@ KAFKA_OLD_SECONDS: Final = 3_600  # a record that is older when it is read is no
 KAFKA_AHEAD_SECONDS: Final = 86_400  # a timestamp beyond it is a producer's mistake or jest
 KAFKA_HEADERS: Final = 64  # of one record that are told; the others are counted
 KAFKA_SHOWN_BYTES: Final = 1_024  # of a key or a header; a longer one is told by its hash
+KAFKA_SAID_SECONDS: Final = 60.0  # from telling of a broker's trouble to telling of it again
+KAFKA_SAID_MOST_SECONDS: Final = 3_600.0  # to which that grows, doubled each time
 KAFKA_BEHIND_SHOWN: Final = 10  # partitions named with how far behind they are
 KAFKA_RETENTION_DAYS: Final = 2  # a shorter one of a topic is remarked by `source check`
 
