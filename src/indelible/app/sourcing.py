@@ -12,12 +12,12 @@ from typing import NamedTuple
 import msgspec
 
 from indelible.base.clock import wall_us
-from indelible.base.errors import IndelibleError
+from indelible.base.errors import BadRequest, IndelibleError
 from indelible.base.limits import REACH_RANGES, SORTED_EVENTS, SOURCES
 from indelible.ingest.completeness.tally import Tally
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.protocols.hub import Configured
-from indelible.ingest.sources import Senders, SourceSettings
+from indelible.ingest.sources import Senders, SourceSettings, rival
 from indelible.ingest.submission import Submission
 from indelible.ledger.incoming import Source, Written
 from indelible.store.meta import Meta
@@ -135,7 +135,17 @@ class Sourcing:
         return found
 
     def put(self, settings: SourceSettings, secret: bytes | None = None) -> None:
-        """Keep settings durably and tell who listens; the secret stays unless one is given."""
+        """Keep settings durably and tell who listens; the secret stays unless one is given.
+
+        Raises `BadRequest` when another source has one of their senders (`rival`), also where two
+        were added at once. It is not named: its tenant may be none of the caller's business.
+        """
+        if other := rival(settings, [one.settings for one in self.all()]):
+            raise BadRequest(
+                f"what comes from {', '.join(other.senders)} is another source already",
+                field=other.field,
+                remedy="Name other peers or certificates, or disable that source first.",
+            )
         key = (settings.id, settings.tenant)
         before = self._configured.get(key)
         if before is None and len(self._configured) >= SOURCES:

@@ -202,6 +202,37 @@ def _senders(asked: SourceSettings, protocol: Protocol) -> None:
             raise BadRequest(f"{one!r} is not an address or a block", field="peers") from error
 
 
+class Rival(NamedTuple):
+    """Another source that has senders already: which of them, and the member that names them."""
+
+    source: SourceSettings
+    senders: tuple[str, ...]
+    field: str
+
+
+def rival(asked: SourceSettings, sources: Iterable[SourceSettings]) -> Rival | None:
+    """An enabled source of the protocol, of any tenant, with a network or certificate of `asked`.
+
+    Which source such a sender is would depend on the order of their names. A network within another
+    one is none: there the narrower one counts.
+    """
+    if asked.disabled:
+        return None
+    takes = PROTOCOLS[asked.protocol].takes
+    for one in sources:
+        if one.disabled or one.protocol != asked.protocol or (
+            (one.id, one.tenant) == (asked.id, asked.tenant)
+        ):
+            continue
+        names = set(one.certificates)
+        if both := tuple(name for name in asked.certificates if name in names):
+            return Rival(one, both, "certificates")
+        networks = set(one.networks) if "peers" in takes else set()
+        if shared := tuple(str(net) for net in asked.networks if net in networks):
+            return Rival(one, shared, "peers")
+    return None
+
+
 class Senders:
     """Which source a sender of one protocol is."""
 

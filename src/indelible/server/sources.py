@@ -17,7 +17,7 @@ from indelible.base.errors import BadRequest, Forbidden, NotFound
 from indelible.base.limits import NAME_CHARS, PAUSE_MOST_DAYS, SECRET_BYTES
 from indelible.base.recorder import Fact, Touched
 from indelible.event.reserved import is_own_source, is_own_tenant
-from indelible.ingest.sources import PROTOCOLS, SourceSettings, checked
+from indelible.ingest.sources import PROTOCOLS, SourceSettings, checked, rival
 from indelible.server.call import Call, json_answer
 from indelible.server.rooms import SourceView
 from indelible.server.route import Parameter, Route
@@ -94,27 +94,22 @@ async def add(call: Call) -> Response:
 
 
 def _check_senders(call: Call, settings: SourceSettings) -> None:
-    """Raise BadRequest when another source of the protocol has one of these senders already."""
-    takes = PROTOCOLS[settings.protocol].takes
-    if "certificates" not in takes or settings.disabled:
+    """Raise BadRequest when another source has one of these senders already.
+
+    It is named where the caller may know of it.
+    """
+    kept = [call.rooms.configured(view.id, view.tenant) for view in call.rooms.sources()]
+    other = rival(settings, [one.settings for one in kept if one is not None])
+    if other is None:
         return
-    for view in call.rooms.sources():
-        other = call.rooms.configured(view.id, view.tenant)
-        if other is None or other.settings.protocol != settings.protocol:
-            continue
-        theirs = other.settings
-        if theirs.disabled or (theirs.id, theirs.tenant) == (settings.id, settings.tenant):
-            continue
-        both = []
-        if "peers" in takes:
-            both = [str(one) for one in settings.networks if one in theirs.networks]
-        both += [one for one in settings.certificates if one in theirs.certificates]
-        if both:
-            raise BadRequest(
-                f"what comes from {', '.join(both)} is the source {theirs.id!r} already",
-                field="certificates" if both[-1] in settings.certificates else "peers",
-                remedy="Name other peers or certificates, or disable that source first.",
-            )
+    bound, source = call.principal.tenant, other.source
+    known = not bound or source.tenant == bound
+    where = f" of the tenant {source.tenant!r}" if source.tenant else ""
+    whose = f"the source {source.id!r}{where}" if known else "another source"
+    raise BadRequest(
+        f"what comes from {', '.join(other.senders)} is {whose} already", field=other.field,
+        remedy="Name other peers or certificates, or disable that source first.",
+    )
 
 
 def _check_path(path: str, folders: tuple[str, ...]) -> None:

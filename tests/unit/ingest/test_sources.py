@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from indelible.base.clock import MICROS
 from indelible.base.errors import BadRequest
 from indelible.base.limits import RATE_MINUTES
 from indelible.ingest.completeness.tally import Tally
-from indelible.ingest.sources import Senders, SourceSettings, checked
+from indelible.ingest.sources import Rival, Senders, SourceSettings, checked, rival
 
 MINUTE = 60 * MICROS
 NOW = 30_000_000 * MINUTE
@@ -99,3 +100,27 @@ def test_the_lag_is_how_far_the_newest_event_was_behind() -> None:
     assert tally.lag_us == 0
     batch(tally, NOW, 1, event_us=NOW - MINUTE, backfill=True)
     assert tally.lag_us is None
+
+
+# --- senders of two sources
+
+
+def test_a_sender_of_another_source_is_a_rival_whoever_its_tenant_is() -> None:
+    one = syslog("one", peers=("10.0.0.0/8", "2001:db8::/32"), certificates=("db1",))
+    by_name = rival(syslog("two", peers=("10.9.0.0/16",), certificates=("a", "db1")), [one])
+    assert by_name == Rival(one, ("db1",), "certificates")
+    by_network = rival(syslog("one", tenant="other", peers=("10.1.2.3/8",)), [one])
+    assert by_network == Rival(one, ("10.0.0.0/8",), "peers")
+    assert rival(syslog("here"), [syslog("there")]), "without peers both are the loopback"
+
+
+def test_what_can_be_told_apart_is_no_rival() -> None:
+    one = syslog("one", peers=("10.0.0.0/8",), certificates=("db1",))
+    named = {"peers": ("10.0.0.0/8",), "certificates": ("db1",)}
+    assert rival(syslog("one", **named), [one]) is None, "it is the same one"
+    assert rival(syslog("two", peers=("10.0.0.0/16",), certificates=("db",)), [one]) is None
+    assert rival(SourceSettings(id="two", protocol="relp", **named), [one]) is None
+    assert rival(syslog("two", **named, disabled=True), [one]) is None
+    assert rival(syslog("two", **named), [replace(one, disabled=True)]) is None
+    upload = SourceSettings(id="up", protocol="journald")
+    assert rival(replace(upload, id="other"), [upload]) is None, "their tokens tell them apart"

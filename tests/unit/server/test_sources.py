@@ -48,6 +48,25 @@ def test_a_source_known_by_certificates_has_no_token_and_shares_none_of_them(hou
     assert add(house, {"id": "three", "protocol": "journald"}).status == 201
 
 
+def test_the_source_of_another_tenant_is_refused_too_and_named_to_whom_it_concerns(house):
+    one = {"id": "payroll", "tenant": "a", "protocol": "syslog", "certificates": ["host1"]}
+    assert add(house, one).status == 201
+    two = {"id": "other", "tenant": "b", "protocol": "syslog", "certificates": ["host1"]}
+    said = json.loads(add(house, two).body)["error"]
+    assert "the source 'payroll' of the tenant 'a' already" in said["message"]
+    house.tokens["admin"] = house.meta.create_token("theirs", "admin", tenant="b")[1]
+    house.app.context.tokens.reload()
+    refused = add(house, two)
+    said = json.loads(refused.body)["error"]
+    assert (refused.status, said["field"]) == (400, "certificates")
+    assert said["message"] == "what comes from host1 is another source already"
+    assert b"payroll" not in refused.body
+    house.tokens["admin"] = house.meta.create_token("ours", "admin", tenant="a")[1]
+    house.app.context.tokens.reload()
+    same = {**one, "id": "wages"}
+    assert "'payroll'" in json.loads(add(house, same).body)["error"]["message"]
+
+
 def test_files_are_followed_only_in_folders_that_the_settings_name(house):
     asked = {"id": "auth", "protocol": "file", "options": {"path": "/etc/shadow"}}
     refused = add(house, asked)

@@ -165,14 +165,14 @@ class _Consuming:
                 break
         wrong |= self._made_again(log, offsets)
         events: list[Parsed] = []
-        newest_ms = 0
+        now_us, newest_us = wall_us(), 0
         for record in records:
             place = Place(record.topic, record.partition)
             if place in offsets:
                 stem = Stem(self._cluster, record.topic, self._reading[place].life)
                 events.append(event_of(record, stem, self._parser, given, len(events) + 1))
-                newest_ms = max(newest_ms, record.time_ms)
-        return _Batch(events, offsets, wrong, newest_ms * 1000)
+                newest_us = max(newest_us, record.time_us(now_us))
+        return _Batch(events, offsets, wrong, newest_us)
 
     def _made_again(self, log: Log, offsets: dict[Place, int]) -> dict[Place, str]:
         """Take back what was read of topics that were made again meanwhile.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from indelible.base.clock import monotonic
 from indelible.base.errors import BadRequest, Unreachable
 from indelible.base.limits import (
     KAFKA_ASK_SECONDS,
@@ -22,6 +23,7 @@ from indelible.base.limits import (
 )
 from indelible.ingest.protocols.kafka_positions import Ends, Place
 from indelible.ingest.protocols.kafka_records import Record
+from indelible.ingest.protocols.kafka_said import Said
 from indelible.ingest.protocols.kafka_settings import Options, connection, consumption, driver
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ _log = logging.getLogger(__name__)
 _quiet = logging.getLogger(f"{__name__}.library")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
+_said = Said()  # of all sources: one that begins anew has another `Log`
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 _headers_of: Callable[[Message], Headers | None] = methodcaller("headers")
 """Called so, its fault is noticed at once; the interpreter's short cuts tell it somewhere later."""
@@ -124,7 +127,7 @@ class Log:
         """What librdkafka says of its connections; the broker's own words before a mere loss."""
         if error.code() != self._kafka.KafkaError._ALL_BROKERS_DOWN or not self._last:
             self._last = error.str()
-        _log.info("Kafka: %s", error.str())
+        _tell(error.name(), error.str())
 
     def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         wrong = error or next((one.error for one in partitions if one.error), None)
@@ -135,9 +138,8 @@ class Log:
 
     def look(self) -> Seen:
         """Which partitions there are, and where they begin and end; raises `Unreachable`."""
-        self._last = ""
         try:
-            return self._look()
+            seen = self._look()
         except self._kafka.KafkaException as error:
             self._consumer.consume(0, 0)  # serves what it has to say
             self._admin.poll(0)
@@ -146,6 +148,8 @@ class Log:
                 f"Kafka: {told(error)}{known}",
                 remedy="Look at brokers, tls, sasl and the password; it is tried again.",
             ) from error
+        self._last = ""
+        return seen
 
     def _look(self) -> Seen:
         places: list[Place] = []
@@ -219,7 +223,7 @@ class Log:
             try:
                 found[name] = _id(answer)
             except (self._kafka.KafkaException, TimeoutError) as error:
-                _log.info("Kafka: no id of topic %s: %s", name, told(error))
+                _tell("no id", f"no id of topic {name}: {told(error)}")
                 self._lost_controller = True
         return found
 
@@ -328,6 +332,12 @@ class Log:
         except self._kafka.KafkaException as error:
             self._commit_trouble = (
                 f"nothing is committed to the group {self._options.group}: {told(error)}")
+
+
+def _tell(kind: str, words: str) -> None:
+    """Log what librdkafka says, unless it said so just now."""
+    if text := _said.told(kind, words, monotonic()):
+        _log.info("Kafka: %s", text)
 
 
 def _id(answer: Answer) -> str:

@@ -16,8 +16,13 @@ import msgspec
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
-from indelible.base.clock import to_us
-from indelible.base.limits import KAFKA_HEADERS, KAFKA_SHOWN_BYTES, NAME_CHARS
+from indelible.base.clock import MICROS, to_us
+from indelible.base.limits import (
+    KAFKA_AHEAD_SECONDS,
+    KAFKA_HEADERS,
+    KAFKA_SHOWN_BYTES,
+    NAME_CHARS,
+)
 from indelible.event.model import Actor, ActorType, Event, Operation, Origin, Outcome, Target
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given, Parser
@@ -60,6 +65,15 @@ class Record(NamedTuple):
         """Bytes that it takes, about."""
         said = sum([len(name) + len(value or b"") for name, value in self.headers])
         return len(self.key or b"") + len(self.value or b"") + said
+
+    def time_us(self, now_us: int) -> int:
+        """Its timestamp in microseconds since 1970 UTC, for figures; 0 for none that can be.
+
+        Any producer sets it, and brokers before Kafka 4.0 take any number for it.
+        """
+        time = epoch(self.time_ms, "ms") if self.time_ms > 0 else UNSET
+        us = 0 if time is UNSET else to_us(time)
+        return us if us <= now_us + KAFKA_AHEAD_SECONDS * MICROS else 0
 
 
 class Stem(NamedTuple):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -37,13 +37,11 @@ from indelible.ingest.parsers.contract import Given
 from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.table import AUTO, parser_named
 from indelible.ingest.protocols.hub import Configured, Hub
-from indelible.ingest.protocols.pull_answers import Answer
 from indelible.ingest.protocols.pull_auth import Credentials
 from indelible.ingest.protocols.pull_description import fill, resolved
 from indelible.ingest.protocols.pull_http import Client, Unanswered
 from indelible.ingest.protocols.pull_items import Item
 from indelible.ingest.protocols.pull_plan import (
-    Ask,
     Plan,
     State,
     Step,
@@ -135,18 +133,24 @@ class Puller:
         self._turns += 1
         stream.turn = self._turns
         try:
-            answer = await self._answer(client, following.ask)
+            header = await self._authorised(client)
         except Unanswered as error:
             self._failed(stream, str(error))
             return 0.0
-        step = stream.plan.took(following.state, following.ask, answer, wall_us())
+        ask = following.ask
+        try:
+            answer = await client.send(ask.method, ask.url, {**self._headers, **header})
+        except Unanswered as error:
+            step = stream.plan.unanswered(following.state, ask, str(error), wall_us())
+        else:
+            step = stream.plan.took(following.state, ask, answer, wall_us())
         await self._take(stream, step)
         return 0.0
 
     # --- asking
 
-    async def _answer(self, client: Client, ask: Ask) -> Answer:
-        """Send a request with its credentials; raises `Unanswered`."""
+    async def _authorised(self, client: Client) -> Mapping[str, str]:
+        """The headers that hold the credentials; raises `Unanswered` where there are none."""
         self._spare = monotonic() + 60.0 / self._api.pace.per_minute
         header = self._credentials.header(wall_us())
         if header is None:
@@ -156,7 +160,7 @@ class Puller:
             header = self._credentials.header(wall_us())
             if why or header is None:
                 raise Unanswered(why or "no token")
-        return await client.send(ask.method, ask.url, {**self._headers, **header})
+        return header
 
     # --- what came
 
@@ -177,11 +181,14 @@ class Puller:
         if step.renew and self._credentials.refused() and not stream.renewed:
             stream.renewed, stream.due_us = True, 0
             return
+        if step.beside:
+            stream.due_us = 0
+            return
         if step.retry or (step.trouble and step.until_us):
             self._failed(stream, step.trouble, step.until_us)
             return
         stream.failures, stream.renewed, stream.due_us = 0, False, step.until_us
-        self._wrong(stream, step.odd)
+        self._wrong(stream, self._credentials.scrubbed(step.odd))
 
     def _parsed(self, items: list[Item], given: Given, stream: str) -> list[Parsed]:
         given = replace(given, data={**given.data, "stream": stream})

@@ -10,6 +10,8 @@ from urllib.parse import urljoin
 
 from indelible.base.clock import MICROS, to_us
 from indelible.base.limits import NAME_CHARS, PULL_WAIT_SECONDS, WITNESS_EXCERPT_CHARS
+from indelible.ingest.protocols.pull_description import Paging
+from indelible.ingest.protocols.pull_items import text_of
 
 _LINK: Final = re.compile(r'<([^<>]*)>((?:\s*;\s*[\w!#$&+.^`|~-]+\s*=\s*(?:"[^"]*"|[^",;\s]*))*)')
 _REL: Final = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^",;\s]*))', re.IGNORECASE)
@@ -91,3 +93,18 @@ def said_of(status: int, codes: set[str]) -> str:
     short = ", ".join(sorted(code[:WITNESS_EXCERPT_CHARS] for code in codes))
     shown = "".join(mark for mark in short if mark.isprintable())[:NAME_CHARS]
     return f"status {status} ({shown})" if shown else f"status {status}"
+
+
+def following_of(paging: Paging, answer: Answer, page: str, count: int) -> str:
+    """The link, token or number of the next page after `page`, which held `count`; or ''."""
+    match paging.by:
+        case "link":
+            return next_link(answer.headers.get("link", ""))
+        case "header":
+            return answer.headers.get(paging.name.lower(), "")
+        case "url" | "token":
+            return text_of(answer.body, paging.path)
+        case "page":
+            return str(int(page or "1") + 1) if count else ""
+        case _:
+            return ""

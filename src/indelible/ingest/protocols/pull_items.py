@@ -109,3 +109,14 @@ def _time(value: Any, unit: str) -> datetime | UnsetType:
 
 def _digest(raw: bytes) -> str:
     return f"sha256/{hashlib.sha256(raw).hexdigest()}"
+
+
+def codes_of(body: bytes, paths: Sequence[str]) -> set[str]:
+    """What an answer says of an error, at these paths."""
+    codes = set()
+    for path in paths:
+        try:
+            codes.add(text_of(body, path))
+        except NotAnswer:
+            continue
+    return codes - {""}

@@ -28,17 +28,24 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from indelible.base.clock import MICROS, parse_duration, to_us
-from indelible.base.limits import PULL_CLOCK_SECONDS, PULL_CONTENTS, PULL_PAGES, REMEMBERED
+from indelible.base.limits import (
+    PULL_CLOCK_SECONDS,
+    PULL_CONTENT_TRIES,
+    PULL_CONTENTS,
+    PULL_PAGES,
+    REMEMBERED,
+)
 from indelible.ingest.protocols.circles import Circle
 from indelible.ingest.protocols.pull_answers import (
     Answer,
+    following_of,
     held_back,
     joined,
-    next_link,
     retry_after,
     said_of,
     used_up,
 )
+from indelible.ingest.protocols.pull_aside import Aside, told
 from indelible.ingest.protocols.pull_clock import ApiClock
 from indelible.ingest.protocols.pull_description import (
     Description,
@@ -49,6 +56,7 @@ from indelible.ingest.protocols.pull_description import (
 from indelible.ingest.protocols.pull_items import (
     Item,
     NotAnswer,
+    codes_of,
     items_of,
     part_of,
     raws_of,
@@ -77,7 +85,8 @@ class State(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     page (the `pages` before it were read), and `contents` are the URLs of contents that the page
     `listing` named and that are yet to be fetched. `deep` says that it is a deep one, `deep_us`
     when the last deep one ended. `began_us` is when the source was first asked. `starting`: the API
-    is to be told to begin to collect; `started`: it was told, and has listed nothing since.
+    is to be told to begin to collect; `started`: it was told, and has listed nothing since. `tries`
+    of the first of `contents` failed in a row; `aside` are those of which too many did.
     """
 
     began_us: int
@@ -95,6 +104,8 @@ class State(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     pages: int = 0
     held_us: int = 0
     unsure: bool = False
+    tries: int = 0
+    aside: Aside = Aside()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -103,7 +114,7 @@ _encode = msgspec.json.Encoder().encode
 def encode_state(state: State) -> bytes:
     """A state as it is kept: where contents are yet to be fetched, their page is listed again."""
     if state.contents:
-        state = replace(state, page=state.listing, contents=())
+        state = replace(state, page=state.listing, contents=(), tries=0)
     return _encode(replace(state, listing=""))
 
 
@@ -133,7 +144,7 @@ class Step(NamedTuple):
     `until_us` is before when nothing may be asked. `trouble` says what is wrong, `retry` that the
     same is to be asked again after a growing while, `renew` that the credentials were not taken.
     `odd` is what people should look at though asking goes on. `lost` tells of events that cannot be
-    had any more.
+    had any more. `beside`: a content that was put aside failed, which says nothing of the stream.
     """
 
     state: State
@@ -144,6 +155,7 @@ class Step(NamedTuple):
     renew: bool = False
     odd: str = ""
     lost: str = ""
+    beside: bool = False
 
 
 class Plan:
@@ -165,6 +177,7 @@ class Plan:
         self._clock = ApiClock()
         self._circle = Circle()
         self._fetched: OrderedDict[str, None] = OrderedDict()
+        self._whys: dict[str, str] = {}  # what is wrong with contents; not kept: it may be secret
 
     def begin(self, now_us: int) -> State:
         """The state of a stream that was never asked."""
@@ -175,11 +188,18 @@ class Plan:
     def next(self, state: State, now_us: int) -> Next:
         """The next request of a stream."""
         if not all(map(self._ours, [*state.contents, *([state.page] if self._links else [])])):
-            state = replace(state, page="", contents=(), until_us=0)  # kept under another address
+            # kept under another address
+            state = replace(state, page="", contents=(), until_us=0, tries=0)
+        if strange := [url for url in state.aside.urls if not self._ours(url)]:
+            state = replace(state, aside=Aside(tuple(filter(self._ours, state.aside.urls))))
+            lost = f"{len(strange)} contents yet to be fetched are on another host"
+            return Next(state, None, now_us, lost)
         if state.starting:
             assert self._api.start is not None
             start = self._api.start
             return Next(state, Ask("start", start.method, self._url(start.path, start.query, {})))
+        if state.aside.urls and min(state.aside.due_us, now_us + self._beat) <= now_us:
+            return Next(state, Ask("content", "GET", state.aside.urls[0]))
         if state.contents:
             return Next(state, Ask("content", "GET", state.contents[0]))
         if state.until_us or (state.page and self._api.window.resume == "link"):
@@ -263,18 +283,43 @@ class Plan:
             if 200 <= answer.status < 300:
                 step = self._good(state, ask, answer, now_us)
             else:
-                step = self._bad(state, ask, answer, self._codes(answer), now_us)
+                codes = codes_of(answer.body, self._api.errors.code)
+                step = self._bad(state, ask, answer, codes, now_us)
         except NotAnswer as error:
-            step = Step(state, trouble=f"the answer is not as described: {error}", retry=True)
+            step = self.unanswered(state, ask, f"the answer is not as described: {error}", now_us)
         if not step.until_us and (until := used_up(answer, now_us)):
             step = step._replace(until_us=until)
-        if step.state.pages > PULL_PAGES:
-            step = step._replace(odd=_ENDLESS)
-        elif self._clock.behind:
-            step = step._replace(odd=_BEHIND)
+        odd = _ENDLESS if step.state.pages > PULL_PAGES else _BEHIND if self._clock.behind else ""
+        odds = filter(None, (odd, told(step.state.aside, self._whys)))
+        step = step._replace(odd="; ".join(odds))
         if new and state.began_us - now > PULL_CLOCK_SECONDS * MICROS:
             step = step._replace(state=self.begin(now))  # it was begun by a clock that is ahead
         return step
+
+    def unanswered(self, state: State, ask: Ask, why: str, now_us: int) -> Step:
+        """What it means that `ask` has no answer, or none that can be used.
+
+        A content of which that is so again and again is put aside, and the others are gone on with.
+        """
+        due = now_us + self._beat
+        if ask.kind == "content" and ask.url in state.aside.urls:
+            self._whys[ask.url] = why
+            return Step(replace(state, aside=state.aside.last(ask.url, due)), beside=True)
+        if ask.kind != "content" or state.aside.full:
+            return Step(state, trouble=why, retry=True)
+        if state.tries + 1 < PULL_CONTENT_TRIES:
+            return Step(replace(state, tries=state.tries + 1), trouble=why, retry=True)
+        self._whys[ask.url] = why
+        state = replace(self._without(state, ask.url), aside=state.aside.last(ask.url, due))
+        return self._onward(state, now_us)._replace(trouble=why, retry=True)
+
+    def _without(self, state: State, url: str) -> State:
+        """The state when a content needs not be fetched any more, or not now."""
+        if url not in state.contents:
+            self._whys.pop(url, None)
+            return replace(state, aside=state.aside.without(url))
+        contents = tuple(one for one in state.contents if one != url)
+        return replace(state, contents=contents, tries=0)
 
     def _good(self, state: State, ask: Ask, answer: Answer, now_us: int) -> Step:
         if ask.kind == "start":
@@ -283,20 +328,18 @@ class Plan:
             return Step(state, trouble=_UNSTARTED if again else "", retry=again)
         raws = raws_of(answer.body, self._api.items.path if ask.kind == "list" else "")
         if raws is None:
-            if codes := self._codes(answer):
+            if codes := codes_of(answer.body, self._api.errors.code):
                 return self._bad(state, ask, answer, codes, now_us)
             empty = self._api.items.empty
             if not empty or part_of(answer.body, empty) is None:
                 raise NotAnswer(f"it has no list {self._api.items.path!r}")
             raws = []
         if ask.kind == "content":
-            self._remember(ask.url)
-            state = replace(state, contents=state.contents[1:])
-            return self._onward(state, now_us, items_of(raws, self._api.items))
+            return self._fetched_one(state, ask.url, now_us, items_of(raws, self._api.items))
         state = replace(state, started=False)
         if not state.page:
             state = replace(state, held_us=min(state.until_us, self._clock.now(now_us)))
-        following = self._following(state, answer, len(raws))
+        following = following_of(self._api.paging, answer, state.page, len(raws))
         if following and self._links:
             following = joined(ask.url, following)
         if not following.isprintable() or (self._links and not self._ours(following)):
@@ -345,8 +388,9 @@ class Plan:
         links = dict.fromkeys(filter(self._ours, links))
         if len(links) > PULL_CONTENTS:
             raise NotAnswer(f"it lists more than {PULL_CONTENTS} contents on one page")
-        contents = tuple(link for link in links if link not in self._fetched)
-        state = replace(state, page=following, listing=state.page, contents=contents)
+        known = {*self._fetched, *state.aside.urls}
+        contents = tuple(link for link in links if link not in known)
+        state = replace(state, page=following, listing=state.page, contents=contents, tries=0)
         step = self._onward(state, now_us)
         return step._replace(trouble=step.trouble or lost, lost=step.lost or lost)
 
@@ -360,6 +404,15 @@ class Plan:
             return Step(replace(state, due_us=due), items)
         state = replace(state, due_us=now_us + self._beat, pages=0)
         return self._passed(state, self._clock.now(now_us), now_us)
+
+    def _fetched_one(
+        self, state: State, url: str, now_us: int, items: Sequence[Item] = ()
+    ) -> Step:
+        """A content came, or is gone; the window of one that was put aside was gone on with."""
+        self._remember(url)
+        beside = url in state.aside.urls
+        state = self._without(state, url)
+        return Step(state, items) if beside else self._onward(state, now_us, items)
 
     def _onward(self, state: State, now_us: int, items: Sequence[Item] = ()) -> Step:
         """The state as it is, or with its window closed when nothing is left of it."""
@@ -385,21 +438,6 @@ class Plan:
         state = replace(state, since_us=max(state.since_us, end), unsure=False)
         return Step(state, lost=lost)
 
-    def _following(self, state: State, answer: Answer, count: int) -> str:
-        """The link, token or number of the next page, or ''."""
-        paging = self._api.paging
-        match paging.by:
-            case "link":
-                return next_link(answer.headers.get("link", ""))
-            case "header":
-                return answer.headers.get(paging.name.lower(), "")
-            case "url" | "token":
-                return text_of(answer.body, paging.path)
-            case "page":
-                return str(int(state.page or "1") + 1) if count else ""
-            case _:
-                return ""
-
     def _remember(self, url: str) -> None:
         """Contents are listed again in each overlap; those that were fetched need not be again."""
         self._fetched[url] = None
@@ -407,15 +445,6 @@ class Plan:
             self._fetched.popitem(last=False)
 
     # --- what goes wrong
-
-    def _codes(self, answer: Answer) -> set[str]:
-        codes = set()
-        for path in self._api.errors.code:
-            try:
-                codes.add(text_of(answer.body, path))
-            except NotAnswer:
-                continue
-        return codes - {""}
 
     def _bad(
         self, state: State, ask: Ask, answer: Answer, codes: set[str], now_us: int
@@ -428,13 +457,12 @@ class Plan:
             return Step(state, trouble=said, retry=True, renew=True)
         if api.start is not None and codes & set(api.start.when) and ask.kind != "start":
             again = state.started  # else a start that starts nothing would be repeated at once
-            state = replace(state, starting=True, until_us=0, page="", contents=())
+            state = replace(state, starting=True, until_us=0, page="", contents=(), tries=0)
             return Step(state, trouble=_UNSTARTED if again else "", retry=again)
         if ask.kind == "content" and api.contents is not None and (
             codes & set(api.contents.gone) or answer.status in (404, 410)
         ):
-            self._remember(ask.url)
-            step = self._onward(replace(state, contents=state.contents[1:]), now_us)
+            step = self._fetched_one(state, ask.url, now_us)
             gone = "a listed content is not kept any more"
             return step._replace(trouble=said, lost=step.lost or gone)
         if codes & set(api.errors.too_old) and self._oldest:
@@ -451,7 +479,7 @@ class Plan:
             state = replace(state, page="", until_us=0, from_us=0, deep=False)
             return Step(state, trouble=f"the next page was refused ({said}); asked anew",
                         retry=True)
-        return Step(state, trouble=said, retry=True)
+        return self.unanswered(state, ask, said, now_us)
 
 
 def _end(state: State) -> int:
