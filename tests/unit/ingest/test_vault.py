@@ -253,3 +253,15 @@ def test_an_entry_that_says_too_little_is_refused(record: dict[str, Any], code: 
 )
 def test_other_objects_are_not_recognised(record: dict[str, Any]) -> None:
     assert vault.PARSER.recognise(record, Given(now_us=0)) == ""
+
+
+def test_an_endless_path_or_name_makes_nobody_nobody() -> None:
+    found = event(entry(path="secret/data/" + "x" * 5_000))
+    assert (found["actor"]["id"], found["operation"]) == ("ann", "read")
+    assert len(found["targets"][0]["id"]) <= NAME_CHARS
+    found = event(entry(auth={"display_name": "token-" + "A" * 5_000}))
+    assert found["actor"]["type"] == "api_key"
+    assert found["actor"]["id"].startswith("token-AAA")
+    record = entry(auth={"display_name": "token-" + "A" * 5_000})
+    parsed = parse_message(vault.PARSER, json.dumps(record).encode(), Given(now_us=0))
+    assert "truncated" in parsed.flags

@@ -57,6 +57,12 @@ def cut(name: str) -> str:
     return name if len(name) <= NAME_CHARS else name[: NAME_CHARS - len(_CUT)] + _CUT
 
 
+def chosen(part: Any, name: str) -> str:
+    """A text that somebody chose, cut to the size of a name; '' where there is none."""
+    value = part.get(name) if isinstance(part, dict) else None
+    return cut(value) if isinstance(value, str) else ""
+
+
 def is_cut(name: str) -> bool:
     """Whether `cut` took something off a name."""
     return len(name) == NAME_CHARS and name.endswith(_CUT)

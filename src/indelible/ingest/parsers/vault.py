@@ -41,7 +41,7 @@ def _record(record: dict[str, Any], given: Given) -> Understood:
         return _kmip(record, request, given, kind)
     if kind not in _ENTRIES:
         raise NotUnderstood(WRONG, "type is neither request nor response")
-    path, operation = pick.text(request, "path"), pick.text(request, "operation")
+    path, operation = pick.chosen(request, "path"), pick.text(request, "operation")
     if not path or not operation:
         absent = "operation" if path else "path"
         raise NotUnderstood("missing_field", f"the entry's request has no {absent}")
@@ -65,14 +65,17 @@ def _record(record: dict[str, Any], given: Given) -> Understood:
         id=f"{ident}/{kind}" if ident else UNSET,
         labels=_labels(request, kind),
     )
-    return Understood(event, _facts(record, request, path, operation))
+    cut = pick.is_cut(path) or pick.is_cut(event.actor.id)
+    return Understood(
+        event, _facts(record, request, path, operation), ("truncated",) if cut else ()
+    )
 
 
 def _actor(record: dict[str, Any], request: dict[str, Any], act: Act, path: str) -> Actor:
     """Who holds the token; who logs in; nobody known; or Vault itself."""
     auth = pick.member(record, "auth")
     said = pick.member(auth, "metadata")
-    shown = pick.text(auth, "display_name")
+    shown = pick.chosen(auth, "display_name")
     login = act.object == "session"
     session = pick.text(request, "client_token_accessor") or pick.text(auth, "accessor")
     method = pick.text(request, "mount_type") or act.name if login else ""
