@@ -79,7 +79,10 @@ def _source(call: Call, principal: Principal, parser: str) -> str:
         principal, Permission.IMPORT, Resource(source=source, tenant=principal.tenant)
     )
     if not decision.allowed:
-        raise Forbidden(decision.why, field="source")
+        raise Forbidden(
+            decision.why, field="source",
+            remedy="Leave the source out, or take a token of that source, or an admin's.",
+        )
     call.context.tokens.check_enabled(source, principal.tenant)
     if len(source) > NAME_CHARS or not source.isprintable() or source != source.strip():
         raise BadRequest(f"a source has 1 to {NAME_CHARS} printable characters", field="source")
