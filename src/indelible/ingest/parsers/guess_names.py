@@ -158,8 +158,9 @@ def _ip_weight(path: Path, leaf: str, near: str, holders: list[str]) -> int:
     if leaf in tables.IPS:
         return tables.IPS[leaf]
     said = words(path[-1])
-    if said[-1] in tables.HOST_WORDS and len(said) > 1 and tables.IP_OF.issuperset(said[:-1]):
-        return 78  # `client_host`, where an address stands
+    whose = said[:-1] or [near]
+    if said[-1] in tables.HOST_WORDS and tables.IP_OF.issuperset(whose):
+        return 78  # `client_host`, `client.host`, where an address stands
     if not tables.NO_IP.isdisjoint(said):
         return 0
     if not (tables.IP_WORDS.isdisjoint(said) or tables.IP_OF.isdisjoint(said)):

@@ -193,7 +193,7 @@ IPS: Final = weighted(
     useripv4 requestoripaddress sessionip publicip rawip aip remip;
     94: remoteaddr remoteaddress clientaddress clientaddr sourceaddress srcaddr peeraddress
     peeraddr peerip fromip remoteaddrs fromaddress sourceaddr src caddr remotehost remote
-    useraddress requestaddress;
+    useraddress requestaddress peername peerhost;
     90: ip ipaddress ipaddr ipv4 ipv6 ipv4address ipv6address ips ipaddresses networkip ip4 ip6
     ipaddressv4 ipaddressv6 userhostaddress;
     60: workstation station terminal workstationname terminalid clientmachine machineaddress;

@@ -106,9 +106,10 @@ def address_in(found: Candidates, what: Done, members: dict[str, Guess]) -> None
 def _address(value: str) -> str:
     """The address in a text; appliances put port and interface behind (`10.0.0.5:443:X1`), Java a
     name and a slash in front (`web1/10.0.0.5:443`), proxies themselves (`203.0.113.9, 10.0.0.5`);
-    others put a word in front and it in brackets (`webui (203.0.113.9)`).
+    others put a word in front and it in brackets (`webui (203.0.113.9)`), Samba its family
+    (`ipv4:203.0.113.9:445`).
     """
-    value = value.partition(",")[0].strip()
+    value = _FAMILY.sub("", value.partition(",")[0].strip())
     found = ip(value) or name_and_address(value)[1]
     if not found and _NAMED_ADDRESS.fullmatch(value):
         value = value.rpartition("/")[2]
@@ -118,5 +119,6 @@ def _address(value: str) -> str:
     return "" if found in _NOWHERE else found
 
 
+_FAMILY = re.compile(r"^(?:ipv[46]|tcp[46]?|udp[46]?):", re.I)
 _NOWHERE: Final = frozenset(("0.0.0.0", "::", "255.255.255.255"))
 """What stands for no address."""
