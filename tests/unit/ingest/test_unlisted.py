@@ -62,6 +62,7 @@ def test_there_are_enough_records_of_enough_products() -> None:
 MISSED = {
     ("last", "actor.id"): "at first sight 10 of 15 were right, fewer than 75 %",
     ("last", "time"): "at first sight 14 of 16 were right, fewer than 95 %",
+    ("more", "time"): "at first sight 12 of 13 were right, fewer than 95 %",
 }
 """Floors that a set did not reach when it was first read, and for which nothing was mended yet."""
 
