@@ -106,7 +106,12 @@ def losses(hub: MemoryHub) -> list[dict[str, Any]]:
     return [one for one in hub.contents if one.get("action") == "kafka.partition.lose"]
 
 
+def kept(hub: MemoryHub, place: str = "audit/0") -> Kept:
+    """What was kept of a partition; an offset of -1 before anything was."""
+    found = hub.positions.get(("k", ""), {}).get(f"kafka/{place}")
+    return Kept("", "", "", -1, -1) if found is None else msgspec.msgpack.decode(found, type=Kept)
+
+
 def offset(hub: MemoryHub, place: str = "audit/0") -> int:
     """How far a partition was kept as read; -1 before it was."""
-    kept = hub.positions.get(("k", ""), {}).get(f"kafka/{place}")
-    return -1 if kept is None else msgspec.msgpack.decode(kept, type=Kept).offset
+    return kept(hub, place).offset

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from indelible.base.errors import BadRequest
-from indelible.ingest.protocols import kafka, kafka_log, kafka_settings
+from indelible.ingest.protocols import kafka_log, kafka_settings
 from indelible.ingest.protocols.hub import Configured
 from indelible.ingest.protocols.kafka_positions import (
     Ends,
@@ -26,20 +23,14 @@ from indelible.ingest.protocols.kafka_positions import (
 from indelible.ingest.protocols.kafka_records import Stem
 from indelible.ingest.protocols.kafka_settings import options_of
 from indelible.ingest.sources import SourceSettings
-from support.hub import MemoryHub
 from support.kafka import Cluster, needs_kafka, send, story
+from support.kafka_source import hub_of, kept, losses, message, often, reading, until
 
 STEM = Stem("cluster", "audit", "topicid")
 PLACE = Place("audit", 0)
 DAMAGED = "_BAD_COMPRESSION: it cannot be unpacked"
 SKIP = {"skip": "audit/0/5-11", "skip_reason": "a batch larger than what is unpacked"}
-
-
-@pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka, "KAFKA_LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(kafka, "KAFKA_WRONG_SECONDS", 0.1)
-    monkeypatch.setattr(kafka, "KAFKA_KEEP_SECONDS", 0.0)
+_often = pytest.fixture(autouse=True)(often)
 
 
 @pytest.fixture
@@ -47,47 +38,6 @@ def cluster() -> Iterator[Cluster]:
     with Cluster() as found:
         found.make("audit")
         yield found
-
-
-def hub_of(cluster: Cluster, **options: str) -> MemoryHub:
-    options = {"brokers": cluster.brokers, "topics": "audit", **options}
-    return MemoryHub(SourceSettings(id="k", protocol="kafka", options=options))
-
-
-@contextlib.asynccontextmanager
-async def reading(hub: MemoryHub) -> AsyncIterator[asyncio.Task[None]]:
-    """The source at work, begun with what the hub has kept of it."""
-    positions = dict(hub.positions.get(("k", ""), {}))
-    configured = Configured(settings=hub.configured[0].settings, positions=positions)
-    task = asyncio.create_task(kafka.consume(hub, configured))
-    try:
-        yield task
-    finally:
-        if task.cancel():  # else it has ended, and `until` has told how
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-
-async def until(what: Callable[[], Any], task: asyncio.Task[None]) -> None:
-    """Wait for something to hold; an end of the work is told at once."""
-    async with asyncio.timeout(10):
-        while not what():
-            if task.done():
-                await task
-            await asyncio.sleep(0.02)
-
-
-def message(number: int) -> bytes:
-    return b'{"time": "2026-01-01T00:00:00Z", "user": "u%d", "action": "login"}' % number
-
-
-def kept(hub: MemoryHub) -> Kept:
-    found = hub.positions.get(("k", ""), {}).get("kafka/audit/0")
-    return Kept("", "", "", -1, -1) if found is None else msgspec.msgpack.decode(found, type=Kept)
-
-
-def losses(hub: MemoryHub) -> list[dict[str, Any]]:
-    return [one for one in hub.contents if one["action"] == "kafka.partition.lose"]
 
 
 def test_losses_from_one_offset_on_are_told_apart() -> None:

@@ -2,76 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
-
-import msgspec
 import pytest
 
 from indelible.base.errors import Unreachable
-from indelible.ingest.protocols import kafka, kafka_log
-from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.protocols import kafka_log
 from indelible.ingest.protocols.kafka_positions import Ends, Kept, Place, untold
 from indelible.ingest.protocols.kafka_settings import options_of
-from indelible.ingest.sources import SourceSettings
 from support.hub import MemoryHub
 from support.kafka import Cluster, needs_kafka, story
+from support.kafka_source import audit_cluster, hub_of, kept, often, reading, until
 
 pytestmark = needs_kafka
 WAITS = "topic audit: its id, or that of the cluster, is not told now"
 
 
-@pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka, "KAFKA_LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(kafka, "KAFKA_WRONG_SECONDS", 0.1)
-    monkeypatch.setattr(kafka, "KAFKA_KEEP_SECONDS", 0.0)
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as found:
-        found.make("audit", 2)
-        yield found
-
-
-def hub_of(cluster: Cluster) -> MemoryHub:
-    options = {"brokers": cluster.brokers, "topics": "audit"}
-    return MemoryHub(SourceSettings(id="k", protocol="kafka", options=options))
-
-
-@contextlib.asynccontextmanager
-async def reading(hub: MemoryHub) -> AsyncIterator[asyncio.Task[None]]:
-    """The source at work, begun with what the hub has kept of it."""
-    positions = dict(hub.positions.get(("k", ""), {}))
-    configured = Configured(settings=hub.configured[0].settings, positions=positions)
-    task = asyncio.create_task(kafka.consume(hub, configured))
-    try:
-        yield task
-    finally:
-        if task.cancel():  # else it has ended, and `until` has told how
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-
-async def until(what: Callable[[], Any], task: asyncio.Task[None]) -> None:
-    """Wait for something to hold; an end of the work is told at once."""
-    async with asyncio.timeout(10):
-        while not what():
-            if task.done():
-                await task
-            await asyncio.sleep(0.02)
+_often = pytest.fixture(autouse=True)(often)
+cluster = pytest.fixture(audit_cluster)
 
 
 def message(name: str) -> bytes:
     return b'{"time": "2026-01-01T00:00:00Z", "user": "%s", "action": "login"}' % name.encode()
-
-
-def kept(hub: MemoryHub, partition: int = 0) -> Kept:
-    found = hub.positions.get(("k", ""), {}).get(f"kafka/audit/{partition}")
-    return Kept("", "", "", -1, -1) if found is None else msgspec.msgpack.decode(found, type=Kept)
 
 
 def codes(hub: MemoryHub) -> list[str]:
@@ -115,10 +65,10 @@ async def test_a_topic_made_again_is_not_read_on_while_its_id_is_not_told(
         await until(lambda: len(looks) > 3, task)
         assert hub.shown["trouble"].startswith(WAITS)
         assert kept(hub) == before
-        assert kept(hub, 2).offset == -1
+        assert kept(hub, "audit/2").offset == -1
         assert len(users(hub)) == 20
         cluster.controller(True)
-        await until(lambda: kept(hub).offset == kept(hub, 2).offset == 40, task)
+        await until(lambda: kept(hub).offset == kept(hub, "audit/2").offset == 40, task)
         await until(lambda: "trouble" not in hub.shown, task)
     assert len(users(hub)) == 100
     assert codes(hub) == ["topic_recreated"]
@@ -190,7 +140,7 @@ async def test_a_topic_begun_without_its_id_takes_it_up_and_is_compared_from_the
         await until(lambda: kept(hub).offset == 10, task)
         assert (kept(hub).topic_id, kept(hub).life) == ("", "1")
         cluster.controller(True)
-        await until(lambda: kept(hub).topic_id and kept(hub, 1).topic_id, task)
+        await until(lambda: kept(hub).topic_id and kept(hub, "audit/1").topic_id, task)
         assert (kept(hub).life, kept(hub).offset) == ("1", 10)
         cluster.send("audit", [message("old10")])
         await until(lambda: kept(hub).offset == 11, task)

@@ -51,7 +51,7 @@ _TABLE: Final = """
 50126 failed InvalidUserNameOrPassword: wrong user name or password
 50127 open BrokerAppNotInstalled: a broker application has to be installed
 50128 failed InvalidDomainName: no such tenant
-50129 open DeviceIsNotWorkplaceJoined: the device has to be registered
+50129 open : the device has to be registered
 50131 denied ConditionalAccessFailed: conditional access refused the request
 50132 failed SsoArtifactInvalidOrExpired: the session ended, the password was changed or has expired
 50133 failed SsoArtifactRevoked: the session was revoked
@@ -158,8 +158,8 @@ def _rows() -> dict[str, Ending]:
 ENDINGS: Final = MappingProxyType(_rows())
 """AADSTS code, in decimal, to what it says."""
 
-NAMES: Final = MappingProxyType({row.name: row for row in ENDINGS.values()})
-"""The same by the code's name, which the unified audit log gives as `LogonError`."""
+NAMES: Final = MappingProxyType({row.name: row for row in ENDINGS.values() if row.name})
+"""The same by the code's name, where it is known; the unified audit log has it as `LogonError`."""
 
 
 def ending(
