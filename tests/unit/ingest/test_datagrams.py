@@ -56,6 +56,7 @@ def test_a_failure_costs_its_batch_alone_and_is_counted(
     asyncio.run(story())
     assert (hub.raws, hub.counts["dropped"]) == (["<13>two"], 1)
     assert "datagrams were not kept: ValueError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_what_is_under_way_when_it_closes_becomes_durable() -> None:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import socket
+import traceback
 from collections import deque
 from pathlib import Path
 
@@ -162,12 +163,15 @@ class Datagrams:
 
 
 def _is_kept(one: asyncio.Future[None]) -> bool:
-    """Whether a batch of one sender is durable; a failure that is nobody's answer is logged."""
+    """Whether a batch of one sender is durable; of a failure that is nobody's answer the log is told
+    the kind and the place, and nothing of the messages."""
     if not one.done() or one.cancelled():
         return False
     error = one.exception()
     if error is not None and not isinstance(error, IndelibleError):
-        _log.error("datagrams were not kept: %s", type(error).__name__, exc_info=error)
+        last = traceback.extract_tb(error.__traceback__)[-1:]
+        where = [f"{step.filename}:{step.lineno} in {step.name}" for step in last]
+        _log.error("datagrams were not kept: %s at %s", type(error).__name__, *where or ["?"])
     return error is None
 
 
