@@ -163,8 +163,8 @@ class Datagrams:
 
 
 def _is_kept(one: asyncio.Future[None]) -> bool:
-    """Whether a batch of one sender is durable; of a failure that is nobody's answer the log is told
-    the kind and the place, and nothing of the messages."""
+    """Whether a batch of one sender is durable; of a failure that is nobody's answer the log is
+    told the kind and the place, and nothing of the messages."""
     if not one.done() or one.cancelled():
         return False
     error = one.exception()
