@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from support.kafka import Cluster, needs_kafka, send
+from support.kafka import FLUSHED, Cluster, needs_kafka, send
 from support.senders import block, eventually
 from support.served import Place, Server
 from support.shipping import counts_of, events
@@ -45,7 +45,7 @@ def test_records_that_cannot_be_read_are_given_up_on_record(tmp_path: Path) -> N
             "audit-log,logins": "audit-log"})
         cluster.send("audit-log", [message(n) for n in range(3)], partition=3)
         send(cluster.brokers, "audit-log", [b"x" * 990_000] * LARGE, partition=3, **{
-            "compression.type": "zstd", "linger.ms": 2_000, "batch.size": 1 << 30,
+            "compression.type": "zstd", "linger.ms": FLUSHED, "batch.size": 1 << 30,
             "message.max.bytes": 1 << 29})
         end = 3 + LARGE
         cluster.send("audit-log", [message(n) for n in range(10, 14)], partition=3)

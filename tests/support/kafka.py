@@ -142,6 +142,10 @@ def send_odd_header(brokers: str, topic: str, name: bytes, values: Sequence[byte
     library.rd_kafka_destroy(handle)
 
 
+FLUSHED = 250_000
+"""`linger.ms` that only the flush behind the last record ends: one batch, however slow this is."""
+
+
 def send(
     brokers: str, topic: str, values: Iterable[bytes | str | None], partition: int = 0,
     key: bytes | None = None, headers: Sequence[tuple[str, bytes | None]] = (), time_ms: int = 0,

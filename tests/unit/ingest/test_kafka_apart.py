@@ -23,7 +23,7 @@ from indelible.ingest.protocols.kafka_positions import (
 from indelible.ingest.protocols.kafka_records import Stem
 from indelible.ingest.protocols.kafka_settings import options_of
 from indelible.ingest.sources import SourceSettings
-from support.kafka import Cluster, needs_kafka, send, story
+from support.kafka import FLUSHED, Cluster, needs_kafka, send, story
 from support.kafka_source import hub_of, kept, losses, message, often, reading, until
 
 STEM = Stem("cluster", "audit", "topicid")
@@ -122,7 +122,7 @@ async def test_a_batch_that_cannot_be_unpacked_is_stepped_over_when_it_is_given_
     monkeypatch.setattr(kafka_settings, "KAFKA_ANSWER_BYTES", 2 << 20)
     cluster.send("audit", [message(n) for n in range(5)])
     send(cluster.brokers, "audit", [b"x" * 990_000] * 7, **{
-        "compression.type": "zstd", "linger.ms": 500, "batch.size": 1 << 30,
+        "compression.type": "zstd", "linger.ms": FLUSHED, "batch.size": 1 << 30,
         "message.max.bytes": 1 << 29})
     cluster.send("audit", [message(n) for n in range(20, 25)])
     hub = hub_of(cluster)
