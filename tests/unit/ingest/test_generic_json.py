@@ -36,7 +36,9 @@ def event(record: dict[str, Any], given: Given = GIVEN) -> dict[str, Any]:
         {"actor": {"unauthenticated_email_address": "ann"}}, {"actor_details": {"login": "ann"}},
         {"user": "https://id.example.org/7", "admin": "ann"},
         {"caller": "hmac-sha256:5f1b2c", "login": "ann"},
-        {"caller": "auth/site.go:132", "user": "ann"},
+        {"caller": "auth/site.go:132", "user": "ann"}, {"createdByUser": {"id": "ann"}},
+        {"caller": "log/log.go:94$log.(*log).write", "user": "ann"},
+        {"action_initiated_by": "ann"}, {"agent": [{"who": {"display": "ann"}}]},
         {"rbac_user_name": "ann", "rbac_user_id": "u7"}, {"reqUser": "ann"}, {"ssoUsername": "ann"},
         {"new_user": "bob", "audit_effective_user": "ann"}, {"initiator": "ann/203.0.113.9"},
         {"actor": "ann@203.0.113.9"}, {"message": "deleted by user 'ann'"},
@@ -181,10 +183,36 @@ def test_the_time_of_the_event_comes_before_those_of_its_processing() -> None:
          "2026-03-03T09:14:07Z"),
         ({"start_time": "2026-03-03T09:14:07Z", "end_time": "2026-03-03T09:15:00Z"},
          "2026-03-03T09:14:07Z"),
+        ({"time": "[03/Mar/2026:02:14:07 -0700]"}, "2026-03-03T09:14:07Z"),
+        ({"time_local": "03/Mar/2026:10:14:07 +0100"}, "2026-03-03T09:14:07Z"),
+        ({"insertInstant": 1772529247000}, "2026-03-03T09:14:07Z"),
+        ({"clock": "1772529247"}, "2026-03-03T09:14:07Z"), ({"time_spent": "0.004"}, None),
+        ({"ts": {"$date": {"$numberLong": "1772529247000"}}}, "2026-03-03T09:14:07Z"),
+        ({"iat": 1772529247, "exp": 1772532847}, "2026-03-03T09:14:07Z"),
     ],
     ids=str,
 )
 def test_a_time_may_stand_in_several_members(told: dict[str, Any], time: str | None) -> None:
+    assert event({**BASE, "time": None, **told}).get("time") == time
+
+
+@pytest.mark.parametrize(
+    ("told", "time"),
+    [
+        ({"wann": "2026-03-03T09:14:07Z"}, "2026-03-03T09:14:07Z"),
+        ({"wann": 1772529247}, "2026-03-03T09:14:07Z"),
+        ({"wann": "1772529247000"}, "2026-03-03T09:14:07Z"),
+        ({"wann": 1772529247, "event_time": "2026-03-01T00:00:00Z"}, "2026-03-01T00:00:00Z"),
+        ({"wann": 9876543210}, None), ({"wann": 600000000}, None),  # 2282, 1989
+        ({"order_number": 1772529247}, None), ({"orderId": "1772529247"}, None),
+        ({"expires": "2026-03-03T09:14:07Z"}, None), ({"wann": "9:14"}, None),
+        ({"target": {"wann": "2026-03-03T09:14:07Z"}}, None),
+    ],
+    ids=str,
+)
+def test_a_record_without_a_name_for_its_time_has_it_where_a_value_is_hardly_anything_else(
+    told: dict[str, Any], time: str | None
+) -> None:
     assert event({**BASE, "time": None, **told}).get("time") == time
 
 
@@ -226,6 +254,8 @@ def test_a_time_without_zone_is_taken_in_the_sources_and_flagged() -> None:
         ({"x_forwarded_for": "203.0.113.9", "remote_ip": "203.0.113.8"}, "203.0.113.8"),
         ({"message": "signed in from IP address 203.0.113.9."}, "203.0.113.9"),
         ({"message": "signed in from 2001:db8::7"}, "2001:db8::7"),
+        ({"requested_by": "[2001:db8::7]:5943"}, "2001:db8::7"),
+        ({"ip": "203.0.113.9/32"}, "203.0.113.9"), ({"ip": "203.0.113.0/24"}, None),
         ({"message": "moved from 10.0.0.1 to 10.0.0.2"}, None),
         ({"message": "read from 10.0.0.0/8"}, None), ({"message": "version from 1.2.3.4.5"}, None),
         ({"message": "from 10.0.0.1 or from 10.0.0.2"}, None),
@@ -372,3 +402,18 @@ def test_a_time_may_be_an_object() -> None:
     found = event({"timestamp": {"epochSecond": 1_772_529_247, "nano": 1}, "user": "ann",
                    "action": "user.delete"})
     assert found["time"] == "2026-03-03T09:14:07Z"
+
+
+def test_a_security_event_is_named_by_the_uri_under_events() -> None:
+    uri = "https://schemas.example.org/secevent/event-type/session-revoked"
+    found = event({"iss": "https://id.example.org", "iat": 1_772_529_247,
+                   "events": {uri: {"user": {"name": "ann"}}}})
+    assert found["actor"]["id"] == "ann"
+    assert found["action"] == "session.revoke"
+    assert found["data"]["vendor_action"] == "session-revoked"
+
+
+def test_a_comment_tells_the_action_where_no_name_does() -> None:
+    found = event({"email": "ann@example.org", "comment": "User logged in",
+                   "time": "2026-03-03T09:14:07Z"})
+    assert found["operation"] == "login"

@@ -2,7 +2,8 @@
 
 Breadth first, so that of a record with more members than are looked at the outer ones are seen.
 Lists of pairs (`[{"Name": "UserAgent", "Value": ...}]`, `[["UserAgent", ...]]`) give one member a
-pair; a text that is a JSON object is looked into. Paths are written as mappings write them:
+pair; a text that is a JSON object is looked into; of a security event (RFC 8417) the URI under
+`events` is a member whose value is its last part. Paths are written as mappings write them:
 `details[Key=actor].Value`.
 """
 
@@ -57,6 +58,9 @@ def leaves_of(record: dict[str, Any]) -> Leaves:
                     paths.append((*path, name))
                     values.append(value)
             elif kind is dict or kind is list:
+                if "://" in name and path[-1:] == ("events",):
+                    paths.append((*path, name))
+                    values.append(name.rstrip("/").rpartition("/")[2][:NAME_CHARS])
                 if value:
                     waiting.append(((*path, name), value))
             elif value is not None:

@@ -66,6 +66,8 @@ def roles(path: Path) -> tuple[Role, ...]:
     lost = _lost(holders)
     found: list[Role] = []
     told = [name for name in holders if name in tables.ASIDE]
+    if "who" in holders and "agent" in told:
+        told.remove("agent")  # HL7 FHIR (AuditEvent) names so whoever took part
     told += [one for one in path[:-1] if not tables.OTHER_STATE.isdisjoint(words(one))]
     if told and all(name in tables.PARAMETERS for name in told):
         found.append(Role("asked_ip", _ip_weight(path, leaf, "", []) - lost))
@@ -112,6 +114,8 @@ def _plain(path: Path, leaf: str, holders: list[str], lost: int) -> list[Role]:
     ]
     for member, weights in tables.PLAIN.items():
         found.append(Role(member, _plain_weight(member, weights, leaf, near, apart) - lost))
+    if near == "events" and "://" in path[-1]:
+        found.append(Role("action", tables.ACTIONS["eventtype"] - lost))  # RFC 8417, section 2
     return [role for role in found if role.weight > 20]
 
 
@@ -139,7 +143,8 @@ def _time_weight(path: Path, leaf: str, near: str) -> int:
     if inner and near in tables.TIMES:
         return tables.TIMES[near] - 2
     said = words(path[-1])
-    if said[-1] not in tables.TIME_ENDS or not tables.NO_TIME.isdisjoint(said):
+    known = said[-1] in tables.TIME_ENDS or (len(said) > 1 and said[0] in tables.TIME_FRONTS)
+    if not known or not tables.NO_TIME.isdisjoint(said):
         return 0
     return min([tables.LESS_TIME[word] for word in said if word in tables.LESS_TIME], default=62)
 
@@ -247,6 +252,9 @@ def _weight(name: str, stems: dict[str, int]) -> int:
     """
     for end in ("", *tables.TOLD_ENDS):
         if name.endswith(end) and (weight := stems.get(name[: len(name) - len(end)], 0)):
+            return weight
+    for front in tables.TOLD_FRONTS:
+        if name.startswith(front) and (weight := stems.get(name[len(front) :], 0)):
             return weight
     done_by = stems is tables.ACTORS and name.endswith("edby") and present_of(name[:-2])
     return tables.DONE_BY if done_by else 0

@@ -25,7 +25,7 @@ _EMAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
 _SENTENCE = re.compile(r"\S+(?:\s+\S+){6,}")
 _NOT_SOMEBODY = re.compile(
-    r"(?:https?|ldaps?)://|hmac-|sha\d+:|\$\d\w?\$|\S+\.[a-z]\w{0,4}:\d{1,6}$", re.I | re.ASCII
+    r"(?:https?|ldaps?)://|hmac-|sha\d+:|\$\d\w?\$|\S+\.[a-z]\w{0,4}:\d{1,6}(?!\w)", re.I | re.ASCII
 )
 """Addresses of pages, hashes of secrets, and places in a program's text (`site.go:132`)."""
 _AT_ADDRESS = re.compile(r"([^\s/@(]{1,64})(?:[/@]| ?\()([0-9A-Fa-f.:]{2,45})\)?")

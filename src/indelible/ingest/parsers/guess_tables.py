@@ -24,7 +24,7 @@ def weighted(text: str) -> dict[str, int]:
 
 
 WRAPPERS: Final = named(
-    """event data payload record log attributes properties fields protopayload audit auditlog
+    """event events data payload record log attributes properties fields protopayload audit auditlog
     auditevent auditrecord entry info metadata meta message json source context extra jsonpayload
     eventdata msg result activity action eventinfo auditdata request http httprequest
     requestmetadata header auth authentication authenticationinfo authorization session
@@ -99,8 +99,10 @@ OTHER_PEOPLE: Final = named(
 )
 """Words beside `user` that make somebody else of them than who acted."""
 TOLD_ENDS: Final = ("details", "detail", "info", "data", "profile", "object", "attributes",
-                    "account")
+                    "account", "user")
 """Ends of a name of one who acted that add nothing to it (`actor_details`)."""
+TOLD_FRONTS: Final = ("action", "event")
+"""Beginnings that add nothing either (`action_initiated_by`)."""
 
 OTHERS: Final = weighted(
     """90: impersonator impersonatedby impersonatinguser impersonatingadmin onbehalfof behalfof
@@ -151,20 +153,22 @@ TIMES: Final = weighted(
     88: createdat created creationtime createtime createddate creationdate datecreate datecreated
     createddatetime creationdatetime timecreated createdtime createdtimestamp createdon createts
     generateddatetime generatedat generatedtime generatedon published publishedat loggedat
-    recordedat recordtime recordedtime reportedat triggeredat detectedat eventcreated insertedtime
-    timegenerated devicetime receipttime;
-    80: date at eventdate createdate day t;
+    recordedat recorded recordtime recordedtime reportedat triggeredat detectedat eventcreated
+    insertedtime timegenerated devicetime receipttime;
+    80: date at eventdate createdate day t clock toe; 60: msec; 46: iat;
     44: received updated modified changed completed started began finished"""
 )
 """Names of the time at which it happened."""
 
 TIME_ENDS: Final = named(
     """time timestamp datetime date at ts epoch utc millis ms on when modified updated created
-    received changed started occurred logged"""
+    received changed started occurred logged instant moment"""
 )
+TIME_FRONTS: Final = named("time timestamp datetime ts")
+"""First words of a name whose others say how the time is written (`time_local`, `time_dt`)."""
 TIME_LEAVES: Final = named(
     """date iso epoch value seconds string ms iso8601 utc epochsecond epochseconds epochmilli
-    epochmillis"""
+    epochmillis numberlong"""
 )
 """Members of a time that is an object."""
 TIME_UNITS: Final = (
@@ -181,7 +185,7 @@ LESS_TIME: Final = weighted(
     """55: local; 40: last previous first modified updated update modification session end ended
     finish finished stop completed deleted closed signed install; 30: received receive ingest
     ingested ingestion processed process parse parsed indexed index insertion inserted collected
-    observed stored delivered begin window stage export upload; 42: start started"""
+    observed stored delivered begin window stage export upload insert; 42: start started"""
 )
 
 IPS: Final = weighted(
@@ -221,6 +225,12 @@ NO_IP: Final = named(
     device virtual vip router old new expected allowed denied blocked whitelist range cidr mask
     to"""
 )
+NO_COUNT: Final = named(
+    "id uuid guid key no number num count size bytes length version port serial"
+)
+"""Last words of names of numbers that are no time, whatever their size."""
+BY_VALUE: Final = LESS_TIME["received"]
+"""Weight of what no name tells, only the shape of its value."""
 IP_LEAVES: Final = named(
     "ip address ipaddress addr ipaddr ipv4 ipv6 ips value ipchain remoteaddr clientip"
 )
@@ -260,7 +270,7 @@ NO_ACTION: Final = named("event events log audit record message activity auditev
 MESSAGES: Final = weighted(
     """60: message description msg summary text content changedescription eventdescription
     eventmessage displaymessage details actiondescription primarydescription logmessage
-    activitydescription shortmessage log note statement detail eventdetail"""
+    activitydescription shortmessage log note statement detail eventdetail; 45: comment remarks"""
 )
 """Names of a sentence that tells it."""
 

@@ -72,7 +72,7 @@ _YEAR_SLASHES = re.compile(rf"(\d{{4}})[/.-](\d\d?)[/.-](\d\d?)[ T-]{_CLOCK}{_ZO
 def read_time(value: Any, zone: tzinfo = UTC, now_us: int = 0) -> Moment | None:
     """The time that a number or a text tells, None when it tells none between 1970 and 9999."""
     if isinstance(value, str):
-        text = value.strip()
+        text = value.strip().removeprefix("[").removesuffix("]")
         if not text or len(text) > len("Wednesday, 31 September 2026 23:59:59.999999999 (+00:00)"):
             return None
         return _iso(text, zone) or _numeric(text) or _worded(text, zone, now_us)

@@ -6,21 +6,26 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from indelible.base.clock import MICROS
+from indelible.base.clock import MICROS, to_us
+from indelible.base.limits import LATE_SECONDS
 from indelible.event.actions import operation_of
 from indelible.event.model import Operation
 from indelible.ingest.parsers import guess_tables as tables
 from indelible.ingest.parsers.contract import Given
-from indelible.ingest.parsers.guess_action import Done
+from indelible.ingest.parsers.guess_action import Done, words
 from indelible.ingest.parsers.guess_candidates import Candidates, Guess
 from indelible.ingest.parsers.guess_leaves import Leaves
-from indelible.ingest.parsers.guess_names import joined
+from indelible.ingest.parsers.guess_names import Path, joined
 from indelible.ingest.parsers.guess_people import Found, name_and_address
 from indelible.ingest.parsers.guess_time import read_time
 from indelible.ingest.parsers.pick import ip
 
 _NAMED_ADDRESS = re.compile(r"[\w.-]{0,255}/[0-9A-Fa-f:.%\[\]]{2,64}", re.ASCII)
 _CLOCK = re.compile(r"\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm])?Z?")
+_WRITTEN_TIME = re.compile(r"\d:\d\d|\A\d{10}(?:\d{3})?\Z")
+"""What a text has in it that may be a time: a time of day, or seconds or milliseconds."""
+_EARLIEST_US: Final = 946_684_800 * MICROS  # 2000-01-01; a number that would be earlier is none
+_AHEAD_US: Final = LATE_SECONDS * MICROS
 _DAYS: Final = ("date", "day", "eventdate", "logdate", "localdate")
 _ZONES: Final = ("tz", "timezone", "zone", "utcoffset", "tzoffset")
 _SECONDS: Final = tables.named("seconds epochsecond epochseconds")
@@ -50,6 +55,30 @@ def time_in(found: Candidates, given: Given, members: dict[str, Guess]) -> None:
             return
     if clock is not None:
         _day_and_clock(clock, found.leaves, given, members)
+    if "time" not in members:
+        _any_time(found.leaves, given, members)
+
+
+def _any_time(leaves: Leaves, given: Given, members: dict[str, Guess]) -> None:
+    """Of a record that names no time: the first value that can hardly be anything else."""
+    for path, value in zip(leaves.paths, leaves.values, strict=True):
+        said = words(path[-1])
+        if said[-1] in tables.NO_COUNT or not tables.NO_TIME.isdisjoint(said) or _apart(path):
+            continue
+        if type(value) is not int and not (type(value) is str and _WRITTEN_TIME.search(value)):
+            continue
+        moment = read_time(value, given.zone, given.now_us)
+        if moment is None:
+            continue
+        counted = str(value).isdigit()
+        if not counted or _EARLIEST_US <= to_us(moment.time) <= given.now_us + _AHEAD_US:
+            members["time"] = Guess(moment, (path,), tables.BY_VALUE / 100)
+            return
+
+
+def _apart(path: Path) -> bool:
+    """Whether a member stands in what speaks of something else."""
+    return any(joined(one) in tables.ASIDE for one in path[:-1])
 
 
 def _beside(one: Found, leaves: Leaves) -> Iterator[tuple[str, Any]]:
@@ -90,8 +119,8 @@ def address_in(found: Candidates, what: Done, members: dict[str, Guess]) -> None
         if address:
             members["ip"] = Guess(address, (one.path,), min(one.role.weight, 100) / 100)
             return
-    for one in found.get("actor"):
-        address = name_and_address(one.value)[1] if isinstance(one.value, str) else ""
+    for one in found.get("actor"):  # `ann/10.0.0.5`; `requested_by` may hold nothing else
+        address = _address(one.value) if isinstance(one.value, str) else ""
         if address:
             members["ip"] = Guess(address, (one.path,), min(one.role.weight, 100) / 100)
             return
@@ -107,9 +136,10 @@ def _address(value: str) -> str:
     """The address in a text; appliances put port and interface behind (`10.0.0.5:443:X1`), Java a
     name and a slash in front (`web1/10.0.0.5:443`), proxies themselves (`203.0.113.9, 10.0.0.5`);
     others put a word in front and it in brackets (`webui (203.0.113.9)`), Samba its family
-    (`ipv4:203.0.113.9:445`).
+    (`ipv4:203.0.113.9:445`), databases the size of a net of one (`203.0.113.9/32`).
     """
     value = _FAMILY.sub("", value.partition(",")[0].strip())
+    value = value.removesuffix("/32").removesuffix("/128")
     found = ip(value) or name_and_address(value)[1]
     if not found and _NAMED_ADDRESS.fullmatch(value):
         value = value.rpartition("/")[2]
