@@ -38,6 +38,7 @@ def event(record: dict[str, Any], given: Given = GIVEN) -> dict[str, Any]:
         {"caller": "hmac-sha256:5f1b2c", "login": "ann"},
         {"caller": "auth/site.go:132", "user": "ann"}, {"createdByUser": {"id": "ann"}},
         {"caller": "log/log.go:94$log.(*log).write", "user": "ann"},
+        {"changedByAssociate": "ann"}, {"auditEventUser": {"fullName": "ann"}}, {"bind_dn": "ann"},
         {"action_initiated_by": "ann"}, {"agent": [{"who": {"display": "ann"}}]},
         {"rbac_user_name": "ann", "rbac_user_id": "u7"}, {"reqUser": "ann"}, {"ssoUsername": "ann"},
         {"new_user": "bob", "audit_effective_user": "ann"}, {"initiator": "ann/203.0.113.9"},
@@ -188,6 +189,12 @@ def test_the_time_of_the_event_comes_before_those_of_its_processing() -> None:
         ({"insertInstant": 1772529247000}, "2026-03-03T09:14:07Z"),
         ({"clock": "1772529247"}, "2026-03-03T09:14:07Z"), ({"time_spent": "0.004"}, None),
         ({"ts": {"$date": {"$numberLong": "1772529247000"}}}, "2026-03-03T09:14:07Z"),
+        ({"date": "Tue Mar 03 2026", "time": "11:14:07 GMT+0200 (Eastern European Standard Time)"},
+         "2026-03-03T09:14:07Z"),
+        ({"when": "Tue Mar 03 2026 11:14:07 GMT+0200 (Eastern European Standard Time)"},
+         "2026-03-03T09:14:07Z"),
+        ({"scheduledFor": {"datetime": "2026-04-01T00:00:00Z"}, "updatedAt": 1772529247},
+         "2026-03-03T09:14:07Z"),
         ({"iat": 1772529247, "exp": 1772532847}, "2026-03-03T09:14:07Z"),
     ],
     ids=str,
@@ -254,6 +261,7 @@ def test_a_time_without_zone_is_taken_in_the_sources_and_flagged() -> None:
         ({"x_forwarded_for": "203.0.113.9", "remote_ip": "203.0.113.8"}, "203.0.113.8"),
         ({"message": "signed in from IP address 203.0.113.9."}, "203.0.113.9"),
         ({"message": "signed in from 2001:db8::7"}, "2001:db8::7"),
+        ({"source_info": {"ip": "203.0.113.9"}, "server": {"ip": "10.0.0.1"}}, "203.0.113.9"),
         ({"requested_by": "[2001:db8::7]:5943"}, "2001:db8::7"),
         ({"ip": "203.0.113.9/32"}, "203.0.113.9"), ({"ip": "203.0.113.0/24"}, None),
         ({"message": "moved from 10.0.0.1 to 10.0.0.2"}, None),
@@ -417,3 +425,21 @@ def test_a_comment_tells_the_action_where_no_name_does() -> None:
     found = event({"email": "ann@example.org", "comment": "User logged in",
                    "time": "2026-03-03T09:14:07Z"})
     assert found["operation"] == "login"
+
+
+@pytest.mark.parametrize("number", [25, "25"])
+def test_a_vendors_number_says_what_was_done_as_far_as_it_goes(number: object) -> None:
+    found = event({"user_id": "u7", "action_type": number})
+    assert (found["action"], found["data"]["vendor_action"]) == ("event.occur", "25")
+
+
+def test_a_login_by_name_that_ended_somehow_is_an_event() -> None:
+    told = {"login": "ann@example.org", "t": 1_772_529_247}
+    assert event({**told, "success": False})["outcome"] == "failure"
+    assert parse_one("json", json.dumps(told).encode()).kind == "unparsed"
+
+
+def test_the_kind_of_an_operation_may_be_named_at_the_end() -> None:
+    found = event({"webhook": {"name": "x", "webhookEvent": "RestOperation"},
+                   "event": {"restAPIOperationType": "UPDATE", "authorizedUsername": "ann"}})
+    assert (found["actor"]["id"], found["operation"]) == ("ann", "update")

@@ -142,12 +142,22 @@ def _action(found: Candidates, members: dict[str, Guess]) -> Done:
                 members["verb"] = Guess(verb, (), 1)
                 return verb
     if best is None:
+        _numbered(found, members)
         return Done("", "")
     score, one = best
     verb = done(str(one.value))
     members["action"] = Guess(one.value, (one.path,), min(score, 100) / 100)
     members["verb"] = Guess(verb, (), 1)
     return verb
+
+
+def _numbered(found: Candidates, members: dict[str, Guess]) -> None:
+    """What was done as a vendor's number, under a name that means nothing else."""
+    for one in found.get("action"):
+        number = type(one.value) is int or (type(one.value) is str and one.value.isdecimal())
+        if number and one.role.weight >= tables.ACTIONS["eventtype"]:
+            members["action"] = Guess(one.value, (one.path,), one.role.weight / 100)
+            return
 
 
 def _spoken(text: str) -> Done | None:

@@ -21,8 +21,9 @@ from indelible.ingest.parsers.guess_time import Moment
 from indelible.ingest.parsers.guess_told import outcome_in_name, severity_of
 from indelible.ingest.parsers.pick import flat, origin, targets
 
-SURE: Final = {"who": 0.5, "what": 0.4, "who alone": 0.85}
-"""How sure it must be of actor and action; of the actor where nothing says what was done."""
+SURE: Final = {"who": 0.5, "what": 0.4, "who alone": 0.85, "who and how": 0.8}
+"""How sure it must be of actor and action; of the actor where nothing says what was done, or only
+how it ended."""
 
 
 def understood(record: Record, given: Given, parser: Parser) -> Understood:
@@ -82,7 +83,8 @@ def _lacks(members: dict[str, Guess]) -> str:
         return "who acted"
     if what is not None and what.sure >= SURE["what"]:
         return ""
-    return "" if who.sure >= SURE["who alone"] and "time" in members else "what was done"
+    enough = SURE["who and how" if "outcome" in members else "who alone"]
+    return "" if who.sure >= enough and "time" in members else "what was done"
 
 
 def _refusal(found: Guesses, lacks: str, given: Given, parser: Parser) -> NotUnderstood:

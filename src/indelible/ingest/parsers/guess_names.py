@@ -133,6 +133,8 @@ def _plain_weight(
 
 
 def _time_weight(path: Path, leaf: str, near: str) -> int:
+    if any(not tables.NO_TIME_HOLDERS.isdisjoint(words(holder)) for holder in path[:-1]):
+        return 0
     weight = tables.TIMES.get(leaf, 0)
     for end in tables.TIME_UNITS:
         if not weight and leaf.endswith(end) and (plain := tables.TIMES.get(leaf[: -len(end)], 0)):
@@ -154,7 +156,8 @@ def _ip_weight(path: Path, leaf: str, near: str, holders: list[str]) -> int:
         not tables.NO_IP_HOLDERS.isdisjoint(words(holder)) for holder in path[:-1]
     ):
         return 0  # `proxy.address`; but `proxy.client_ip` says whose it is
-    if leaf in tables.IP_LEAVES and near in tables.IP_HOLDERS:
+    plain = next((near.removesuffix(end) for end in tables.TOLD_ENDS if near.endswith(end)), near)
+    if leaf in tables.IP_LEAVES and not tables.IP_HOLDERS.isdisjoint((near, plain)):
         return 97
     if leaf in tables.IP_LEAVES and near == "host" and any(
         one in tables.IP_HOLDERS or one in tables.ACTORS for one in holders
@@ -256,8 +259,13 @@ def _weight(name: str, stems: dict[str, int]) -> int:
     for front in tables.TOLD_FRONTS:
         if name.startswith(front) and (weight := stems.get(name[len(front) :], 0)):
             return weight
-    done_by = stems is tables.ACTORS and name.endswith("edby") and present_of(name[:-2])
-    return tables.DONE_BY if done_by else 0
+    if stems is not tables.ACTORS:
+        return 0
+    for end in ("", *tables.BY_ENDS):
+        deed = name.removesuffix(end)
+        if deed.endswith("edby") and present_of(deed[:-2]):
+            return tables.DONE_BY
+    return 0
 
 
 def _part_of(leaf: str) -> str:

@@ -74,7 +74,8 @@ ACTORS: Final = weighted(
     triggeringuser submitter submittedby authenticatedprincipal accessor realuserid;
     93: originator administrator admin adminuser operator supervisor currentuser sessionuser
     remoteuser authuser whodunnit who staff staffuser agentuser actormember loggedinuser loginuser;
-    88: changedby modifiedby updatedby lastmodifiedby lastupdatedby createdby editedby runby runas;
+    88: changedby modifiedby updatedby lastmodifiedby lastupdatedby createdby editedby runby runas
+    binddn;
     90: deletedby uploadedby approvedby author authoredby editor creator committer pusher openedby
     terminatedby invitedby sentby grantedby signedby accessedby addedby removedby by;
     85: user users usr usrname dbuser osuser webuser ur enduser audituser eventuser
@@ -101,7 +102,9 @@ OTHER_PEOPLE: Final = named(
 TOLD_ENDS: Final = ("details", "detail", "info", "data", "profile", "object", "attributes",
                     "account", "user")
 """Ends of a name of one who acted that add nothing to it (`actor_details`)."""
-TOLD_FRONTS: Final = ("action", "event")
+BY_ENDS: Final = ("associate", "member", "person", "employee", "staff", "agent", "app")
+"""Ends of a verb and `by` that say what kind did it (`changed_by_associate`)."""
+TOLD_FRONTS: Final = ("action", "event", "audit")
 """Beginnings that add nothing either (`action_initiated_by`)."""
 
 OTHERS: Final = weighted(
@@ -181,6 +184,10 @@ NO_TIME: Final = named(
     db valid ttl retention birth due scheduled next uptime took interval response wait not exp nbf
     iat"""
 )
+NO_TIME_HOLDERS: Final = named(
+    "scheduled expiration expiry expires birth due next validity retention"
+)
+"""Words of containers whose times are those of something to come."""
 LESS_TIME: Final = weighted(
     """55: local; 40: last previous first modified updated update modification session end ended
     finish finished stop completed deleted closed signed install; 30: received receive ingest
@@ -248,7 +255,8 @@ ACTIONS: Final = weighted(
     auditevent eventcode; 90: eventtype event eventkey querytype atype auditlogaction logevent
     subtype changetype; 84: actionlabel transaction call functionname
     apimethod rpcmethod; 78: op act api eventcategoryname; 70: type routine
-    auditlogtype logtype messagetype eventsummary; 60: name title requestmethod method command;
+    auditlogtype logtype messagetype eventsummary;
+    60: name title requestmethod method command capability;
     58: class eventclass classname; 50: category eventcategory kind"""
 )
 """Names of what was done."""
@@ -257,7 +265,9 @@ ACTIONS: Final = weighted(
 WEAK_ACTION: Final = ACTIONS["type"]
 """Names up to this weight are taken only where they speak of the whole event."""
 
-ACTION_ENDS: Final = weighted("75: action operation activity verb; 70: event eventtype actiontype")
+ACTION_ENDS: Final = weighted(
+    "75: action operation activity verb operationtype; 70: event eventtype actiontype"
+)
 ACTION_HOLDERS: Final = named(
     "event action operation activity eventtype actiontype audit auditevent verb api"
 )

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import UnsetType
 
 from indelible.base.clock import MICROS
-from indelible.base.limits import LATE_SECONDS
+from indelible.base.limits import LATE_SECONDS, NAME_CHARS
 from indelible.ingest.parsers.pick import epoch, in_utc
 
 
@@ -56,6 +56,8 @@ _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d[T _]\d\d:\d\d(?::\d\d(?:[.,]\d{1,12})?)?) ?(?:\(?(Z|[A-Z]{2,4})\)?"
     r"|([+-]\d\d):?(\d\d)?)?"
 )
+_SCRIPT = re.compile(r"\b(?:GMT|UTC) ?([+-]\d\d:?\d\d)(?: \([^()]{1,60}\))?\Z")
+"""What ECMAScript's `Date.toString` puts behind: `GMT+0200 (Central European Summer Time)`."""
 _CLOCK = r"(\d\d?):(\d\d)(?::(\d\d)(?:[.,:](\d{1,9}))?)?(?: ?([AaPp][Mm]))?"
 _ZONE = r"(?: ?\(?([A-Z]{1,4}(?=\b)|[+-]\d\d:?\d\d)\)?)?"
 _DAY_FIRST = re.compile(
@@ -73,6 +75,7 @@ def read_time(value: Any, zone: tzinfo = UTC, now_us: int = 0) -> Moment | None:
     """The time that a number or a text tells, None when it tells none between 1970 and 9999."""
     if isinstance(value, str):
         text = value.strip().removeprefix("[").removesuffix("]")
+        text = _SCRIPT.sub(r"\1", text) if len(text) <= NAME_CHARS else text
         if not text or len(text) > len("Wednesday, 31 September 2026 23:59:59.999999999 (+00:00)"):
             return None
         return _iso(text, zone) or _numeric(text) or _worded(text, zone, now_us)

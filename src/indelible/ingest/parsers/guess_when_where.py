@@ -21,7 +21,10 @@ from indelible.ingest.parsers.guess_time import read_time
 from indelible.ingest.parsers.pick import ip
 
 _NAMED_ADDRESS = re.compile(r"[\w.-]{0,255}/[0-9A-Fa-f:.%\[\]]{2,64}", re.ASCII)
-_CLOCK = re.compile(r"\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm])?Z?")
+_CLOCK = re.compile(
+    r"\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[AaPp][Mm])?"
+    r"(?:Z| ?(?:UTC|GMT)? ?(?:[+-]\d\d:?\d\d)?(?: \([^()]{1,60}\))?)"
+)
 _WRITTEN_TIME = re.compile(r"\d:\d\d|\A\d{10}(?:\d{3})?\Z")
 """What a text has in it that may be a time: a time of day, or seconds or milliseconds."""
 _EARLIEST_US: Final = 946_684_800 * MICROS  # 2000-01-01; a number that would be earlier is none
