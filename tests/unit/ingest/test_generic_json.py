@@ -186,6 +186,8 @@ def test_the_time_of_the_event_comes_before_those_of_its_processing() -> None:
          "2026-03-03T09:14:07Z"),
         ({"time": "[03/Mar/2026:02:14:07 -0700]"}, "2026-03-03T09:14:07Z"),
         ({"time_local": "03/Mar/2026:10:14:07 +0100"}, "2026-03-03T09:14:07Z"),
+        ({"serverTimestamp": "2026-03-03T10:00:00Z", "persistenceTimestamp": "2026-03-03T10:00:01Z",
+          "clientTimestamp": "2026-03-03T09:14:07Z"}, "2026-03-03T09:14:07Z"),
         ({"insertInstant": 1772529247000}, "2026-03-03T09:14:07Z"),
         ({"clock": "1772529247"}, "2026-03-03T09:14:07Z"), ({"time_spent": "0.004"}, None),
         ({"ts": {"$date": {"$numberLong": "1772529247000"}}}, "2026-03-03T09:14:07Z"),
@@ -261,6 +263,7 @@ def test_a_time_without_zone_is_taken_in_the_sources_and_flagged() -> None:
         ({"x_forwarded_for": "203.0.113.9", "remote_ip": "203.0.113.8"}, "203.0.113.8"),
         ({"message": "signed in from IP address 203.0.113.9."}, "203.0.113.9"),
         ({"message": "signed in from 2001:db8::7"}, "2001:db8::7"),
+        ({"id.orig_h": "203.0.113.9", "id.resp_h": "10.0.0.1"}, "203.0.113.9"),  # Zeek
         ({"source_info": {"ip": "203.0.113.9"}, "server": {"ip": "10.0.0.1"}}, "203.0.113.9"),
         ({"requested_by": "[2001:db8::7]:5943"}, "2001:db8::7"),
         ({"ip": "203.0.113.9/32"}, "203.0.113.9"), ({"ip": "203.0.113.0/24"}, None),
@@ -443,3 +446,8 @@ def test_the_kind_of_an_operation_may_be_named_at_the_end() -> None:
     found = event({"webhook": {"name": "x", "webhookEvent": "RestOperation"},
                    "event": {"restAPIOperationType": "UPDATE", "authorizedUsername": "ann"}})
     assert (found["actor"]["id"], found["operation"]) == ("ann", "update")
+
+
+def test_the_kind_of_a_request_says_what_was_done() -> None:
+    found = event({"ts": 1_772_529_247.5, "request_type": "TGS", "client": "ann/EXAMPLE.ORG"})
+    assert (found["actor"]["id"], found["data"]["vendor_action"]) == ("ann/EXAMPLE.ORG", "TGS")

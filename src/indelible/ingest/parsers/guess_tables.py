@@ -189,10 +189,12 @@ NO_TIME_HOLDERS: Final = named(
 )
 """Words of containers whose times are those of something to come."""
 LESS_TIME: Final = weighted(
-    """55: local; 40: last previous first modified updated update modification session end ended
-    finish finished stop completed deleted closed signed install; 30: received receive ingest
-    ingested ingestion processed process parse parsed indexed index insertion inserted collected
-    observed stored delivered begin window stage export upload insert; 42: start started"""
+    """55: local; 50: server; 42: start started;
+    40: last previous first modified updated update modification session end ended finish finished
+    stop completed deleted closed signed install;
+    30: received receive ingest ingested ingestion processed process parse parsed indexed index
+    insert inserted insertion collected observed stored persisted persistence delivered begin
+    window stage export upload"""
 )
 
 IPS: Final = weighted(
@@ -201,7 +203,7 @@ IPS: Final = weighted(
     requesterip requestip requestipaddress sourceips remoteip remoteipaddress loginip
     originip originipaddress initiatorip adminip externalip srcipaddr srcipaddress trueclientip
     realip xrealip clientipv4 sourceipv4 ipsource ipclient ipuser visitorip cip senderip
-    useripv4 requestoripaddress sessionip publicip rawip aip remip;
+    useripv4 requestoripaddress sessionip publicip rawip aip remip idorigh;
     94: remoteaddr remoteaddress clientaddress clientaddr sourceaddress srcaddr peeraddress
     peeraddr peerip fromip remoteaddrs fromaddress sourceaddr src caddr remotehost remote
     useraddress requestaddress peername peerhost;
@@ -255,7 +257,7 @@ ACTIONS: Final = weighted(
     auditevent eventcode; 90: eventtype event eventkey querytype atype auditlogaction logevent
     subtype changetype; 84: actionlabel transaction call functionname
     apimethod rpcmethod; 78: op act api eventcategoryname; 70: type routine
-    auditlogtype logtype messagetype eventsummary;
+    auditlogtype logtype messagetype eventsummary requesttype;
     60: name title requestmethod method command capability;
     58: class eventclass classname; 50: category eventcategory kind"""
 )
