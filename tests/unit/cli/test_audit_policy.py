@@ -97,6 +97,17 @@ def test_a_preview_tells_savings_and_lost_questions(
         assert part in text
 
 
+def test_a_preview_names_the_rules_that_matched_nothing(
+    run: Cli, server: FakeServer, rules: str
+) -> None:
+    [rule] = PREVIEW["rules"]
+    idle = {**rule, "rule": 2, "events": 0, "spared": 0}
+    server.answer("POST", "/v1/audit-policy/preview", {**PREVIEW, "rules": [rule, idle]})
+    server.answer("POST", "/v1/audit-policy/preview", PREVIEW)
+    assert "Matched nothing: 2. " in run("audit-policy", "preview", rules).stdout
+    assert "Matched nothing" not in run("audit-policy", "preview", rules).stdout
+
+
 def test_a_preview_of_nothing_or_of_an_hour_says_so(
     run: Cli, server: FakeServer, rules: str
 ) -> None:
