@@ -248,4 +248,6 @@ def test_a_drained_server_leaves_a_whole_signed_ledger(tmp_path: Path) -> None:
         assert server.stop() == 0
     report = place.report("verify")
     assert report["verdict"] == "proven"
+    said = (place.root / "serve.log").read_text("utf-8").splitlines()
+    assert said[-1] == f"indelible: stopped, with {len(all_bodies(place))} entries in the log"
     assert report["checkpoint_size"] == report["size"]

@@ -78,13 +78,20 @@ async def run_writer(place: Place, run: Path) -> None:
     finally:
         collecting.close()
         await finish(core, link, tasks)
+        size = core.ledger.tree.size
         listener.close()
         core.close()
+    say(f"stopped, with {size:,} entries in the log")
 
 
 def started(url: str) -> None:
     """Say once where the server answers."""
-    print(f"indelible: serving {url}", file=sys.stderr, flush=True)
+    say(f"serving {url}")
+
+
+def say(words: str) -> None:
+    """A line for whoever started the server, on stderr."""
+    print(f"indelible: {words}", file=sys.stderr, flush=True)
 
 
 async def finish(core: Core, link: SealerLink, tasks: list[asyncio.Task[None]]) -> None:

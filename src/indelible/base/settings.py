@@ -112,7 +112,7 @@ def _number(setting: Setting, value: object, wrong: SettingsError) -> int:
         try:
             return parse_duration(value) // MICROS
         except IndelibleError as error:
-            raise _bad(setting.name, f"{wrong.message}; {error.remedy}") from error
+            raise _bad(setting.name, wrong.message, error.remedy) from error
     if setting.name == "port" and "://" in value:
         raise _bad(
             "port", f"{wrong.message}: Kubernetes set it for a Service named 'indelible'",

@@ -214,8 +214,8 @@ def _preview(out: Output, found: PreviewAnswer) -> None:
         out.say("Spared: always kept (failures, denials, grant, revoke, configure).")
     idle = [str(one.rule) for one in found.rules if not one.events and not one.spared]
     if idle and found.looked_at:
-        out.say(f"Matched nothing: {', '.join(idle)}. An earlier rule decides, or no event looked at "
-                "is meant: search for what `when` says.")
+        out.say(f"Matched nothing: {', '.join(idle)}. An earlier rule decides, or no event that "
+                "was looked at is meant: search for what `when` says.")
     for line in _questions(out, found.rules):
         out.say(line)
 
