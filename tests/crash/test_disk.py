@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from support.ledgers import ids_in_ledger
+from support.senders import eventually
 from support.served import Place, Server
 
 
@@ -68,13 +69,20 @@ def test_a_full_disk_answers_507_and_takes_events_again_when_there_is_room(
         while 507 not in answers and len(answers) < 3000:
             answers.append(writer.post("/v1/events", json=event(2)).status_code)
         assert answers[-1] == 507
+        ready = httpx2.get(f"{server.url}/readyz")
+        assert ready.status_code == 503
+        said = "no event is taken: free space"
+        eventually(lambda: said in (place.root / "serve.log").read_text("utf-8"))
         with server.client("auditor") as auditor:
-            assert auditor.get("/v1/status").status_code == 200
+            assert auditor.get("/v1/status").json()["disk_full_in_days"] == 0
         filler.unlink()
         again: list[int] = []
         while 200 not in again and len(again) < 2000:
             again.append(writer.post("/v1/events", json=event(3)).status_code)
         assert again[-1] == 200
+        assert httpx2.get(f"{server.url}/readyz").status_code == 200
+        said = "the disk has room again"
+        eventually(lambda: said in (place.root / "serve.log").read_text("utf-8"))
         assert server.stop() == 0
     clean(place)
 

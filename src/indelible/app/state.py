@@ -12,6 +12,7 @@ from indelible import __version__
 from indelible.app.core import Core
 from indelible.app.full import last_full
 from indelible.base.clock import MICROS, rfc3339, wall_us
+from indelible.base.errors import LedgerStopped
 from indelible.base.limits import RESERVED_BYTES
 from indelible.ledger.incoming import SELF
 from indelible.proof.keys import VerifierKey
@@ -116,6 +117,8 @@ def _events(run: VerificationRow) -> int:
 
 def _full_in_days(core: Core, free: int, used: int) -> float | None:
     """At the pace since the start of this server, or of the log; None when nothing grows."""
+    if core.sequencer.full():
+        return 0.0
     if not core.ledger.reader.segments:
         return None
     first = core.ledger.reader.segments[0].received_min
@@ -171,7 +174,7 @@ def readiness(core: Core) -> Readiness:
         reasons.append(stopped)
     reasons += core.not_ready()
     try:
-        os.statvfs(core.place.data)
-    except OSError as error:
-        reasons.append(f"the data folder cannot be reached: {error.strerror}")
+        reasons += filter(None, (core.sequencer.full(),))
+    except LedgerStopped as error:
+        reasons.append(error.message)
     return Readiness(ready=not reasons, reasons=tuple(reasons))

@@ -49,6 +49,10 @@ class _Sequencer:
     held: str | None = None
     queued_events = 0
 
+    def full(self) -> str:
+        """Nothing is written, so nothing lacks room."""
+        return ""
+
 
 class _Writer:
     stopped: str | None = "the folder is read-only"

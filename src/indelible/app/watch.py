@@ -6,6 +6,8 @@ restart goes on where it stopped. Damage reaches `/readyz`, a metric, the status
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
 from indelible.app.administration import verify
@@ -18,6 +20,7 @@ from indelible.base.limits import (
 from indelible.ledger.incoming import own_record
 from indelible.server.rooms import VerifyOutcome, VerifyRequest
 
+_log = logging.getLogger(__name__)
 _NEW = "verified_end"
 _BEAT = "verification_beat"
 
@@ -34,6 +37,23 @@ class Beat(msgspec.Struct, frozen=True):
     ended_us: int = 0
     end: int = 0
     verdict: str = ""  # of the first piece of this round that was not as signed
+
+
+class SpaceWatch:
+    """Says in the server's log when the disk has no room for events any more, and when it has."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._full = ""
+
+    async def look(self) -> None:
+        """Say what has changed since the last look."""
+        full = self._core.sequencer.full()
+        if full and not self._full:
+            _log.error("%s; no event is taken: free space or move the data folder", full)
+        elif self._full and not full:
+            _log.info("the disk has room again; events are taken")
+        self._full = full
 
 
 def _silent(_done: int, _total: int) -> None:

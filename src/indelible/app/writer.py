@@ -16,7 +16,7 @@ from indelible.app.link import ProcessEngine, SealerLink
 from indelible.app.place import Place
 from indelible.app.questions import Questions
 from indelible.app.rooms import LiveRooms
-from indelible.app.watch import verify_new, verify_on_beat
+from indelible.app.watch import SpaceWatch, verify_new, verify_on_beat
 from indelible.app.witnessing import ask_witnesses
 from indelible.base.clock import monotonic
 from indelible.base.errors import IndelibleError
@@ -64,6 +64,7 @@ async def run_writer(place: Place, run: Path) -> None:
         loop.create_task(every(STATEMENT_SECONDS, core.state_tally)),
         loop.create_task(every(COMPLETENESS_SECONDS, completeness.beat)),
         loop.create_task(every(CLOCK_LOOK_SECONDS, core.watch_clock)),
+        loop.create_task(every(CLOCK_LOOK_SECONDS, SpaceWatch(core).look)),
         loop.create_task(every(KEYS_LOOK_SECONDS, core.retire_signing_keys)),
         loop.create_task(every(VERIFY_NEW_SECONDS, lambda: verify_new(core))),
         loop.create_task(every(VERIFY_BEAT_SECONDS, lambda: verify_on_beat(core))),

@@ -85,4 +85,6 @@ def _disk(s: Status) -> str:
     free = f"{size_text(s.disk_free_bytes)} free"
     if s.disk_full_in_days is None:
         return free
+    if not s.disk_full_in_days:
+        return f"{free}, the reserve for the ledger's own records: full, no event is taken"
     return f"{free}, full in {s.disk_full_in_days:,.0f} days at this rate"

@@ -94,16 +94,22 @@ class Sequencer:
             raise Busy(f"{UNSEALED_BYTES} bytes of events are waiting to be sealed")
         now = monotonic()
         if now - self._space_at > SPACE_LOOK_SECONDS:
-            try:
-                space = os.statvfs(self._data)
-            except OSError as error:
-                why = f"the data folder cannot be reached: {error.strerror}"
-                raise LedgerStopped(why) from error
-            if space.f_bavail * space.f_frsize < RESERVED_BYTES + 2 * self.queued_bytes:
-                raise DiskFull(
-                    "the disk is full: only the reserve for the ledger's own records is left"
-                )
+            if full := self.full():
+                raise DiskFull(full)
             self._space_at = now
+
+    def full(self) -> str:
+        """Why no event has room on the disk now, '' where it has; raises `LedgerStopped` where
+        nobody can tell."""
+        try:
+            space = os.statvfs(self._data)
+        except OSError as error:
+            why = f"the data folder cannot be reached: {error.strerror}"
+            raise LedgerStopped(why) from error
+        enough = space.f_bavail * space.f_frsize >= RESERVED_BYTES + 2 * self.queued_bytes
+        return "" if enough else (
+            "the disk is full: only the reserve for the ledger's own records is left"
+        )
 
     def sealed(self, end: int) -> None:
         """Everything below `end` is sealed and waits no longer."""

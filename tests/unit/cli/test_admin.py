@@ -247,6 +247,11 @@ def test_status_is_readable(run: Cli, server: FakeServer) -> None:
     assert result.exit_code == 0
 
 
+def test_status_tells_that_the_disk_takes_no_event_any_more(run: Cli, server: FakeServer) -> None:
+    server.answer("GET", "/v1/status", {**STATUS, "disk_full_in_days": 0.0})
+    assert "5.0 GB free, the reserve for the ledger's own records: full" in run("status").stdout
+
+
 def test_status_tells_moments_to_the_second(run: Cli, server: FakeServer) -> None:
     moment = "2026-03-03T09:14:07.000000Z"
     server.answer("GET", "/v1/status", {**STATUS, "checkpoint_time": moment, "started": moment})
