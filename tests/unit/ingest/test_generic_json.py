@@ -40,6 +40,7 @@ def event(record: dict[str, Any], given: Given = GIVEN) -> dict[str, Any]:
         {"caller": "log/log.go:94$log.(*log).write", "user": "ann"},
         {"changedByAssociate": "ann"}, {"auditEventUser": {"fullName": "ann"}}, {"bind_dn": "ann"},
         {"action_initiated_by": "ann"}, {"agent": [{"who": {"display": "ann"}}]},
+        {"agent": {"altId": "ann"}},
         {"rbac_user_name": "ann", "rbac_user_id": "u7"}, {"reqUser": "ann"}, {"ssoUsername": "ann"},
         {"new_user": "bob", "audit_effective_user": "ann"}, {"initiator": "ann/203.0.113.9"},
         {"actor": "ann@203.0.113.9"}, {"message": "deleted by user 'ann'"},
@@ -264,6 +265,11 @@ def test_a_time_without_zone_is_taken_in_the_sources_and_flagged() -> None:
         ({"message": "signed in from IP address 203.0.113.9."}, "203.0.113.9"),
         ({"message": "signed in from 2001:db8::7"}, "2001:db8::7"),
         ({"id.orig_h": "203.0.113.9", "id.resp_h": "10.0.0.1"}, "203.0.113.9"),  # Zeek
+        ({"agent": [{"network": {"address": "203.0.113.9"}}]}, "203.0.113.9"),  # HL7 FHIR
+        ({"agent": {"altId": "a", "networkAddress": "203.0.113.9"}}, "203.0.113.9"),
+        ({"agent": {"type": "filebeat", "address": "10.0.0.1"}}, None),
+        ({"x_initiator.host.address": "203.0.113.9", "x_target.host.address": "10.0.0.1"},
+         "203.0.113.9"), ({"host_address": "10.0.0.1"}, None),
         ({"source_info": {"ip": "203.0.113.9"}, "server": {"ip": "10.0.0.1"}}, "203.0.113.9"),
         ({"requested_by": "[2001:db8::7]:5943"}, "2001:db8::7"),
         ({"ip": "203.0.113.9/32"}, "203.0.113.9"), ({"ip": "203.0.113.0/24"}, None),

@@ -66,8 +66,8 @@ def roles(path: Path) -> tuple[Role, ...]:
     lost = _lost(holders)
     found: list[Role] = []
     told = [name for name in holders if name in tables.ASIDE]
-    if "who" in holders and "agent" in told:
-        told.remove("agent")  # HL7 FHIR (AuditEvent) names so whoever took part
+    if "agent" in told and not tables.TAKES_PART.isdisjoint((*holders, leaf)):
+        told.remove("agent")
     told += [one for one in path[:-1] if not tables.OTHER_STATE.isdisjoint(words(one))]
     if told and all(name in tables.PARAMETERS for name in told):
         found.append(Role("asked_ip", _ip_weight(path, leaf, "", []) - lost))
@@ -169,7 +169,8 @@ def _ip_weight(path: Path, leaf: str, near: str, holders: list[str]) -> int:
     whose = said[:-1] or [near]
     if said[-1] in tables.HOST_WORDS and tables.IP_OF.issuperset(whose):
         return 78  # `client_host`, `client.host`, where an address stands
-    if not tables.NO_IP.isdisjoint(said):
+    others = tables.NO_IP.intersection(said)
+    if others and not (others == {"host"} and not tables.IP_OF.isdisjoint(said)):
         return 0
     if not (tables.IP_WORDS.isdisjoint(said) or tables.IP_OF.isdisjoint(said)):
         return 80

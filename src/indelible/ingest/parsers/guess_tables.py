@@ -56,6 +56,8 @@ ASIDE: Final = named(
 )
 """Containers whose members speak of something else than who acted, from where and when."""
 
+TAKES_PART: Final = named("who network altid networkaddress")
+"""Names under `agent` by which it is somebody who took part (HL7 FHIR, AuditEvent), no program."""
 OTHER_STATE: Final = named("old new before after previous updated")
 """Words of containers of what a thing was before, or is now."""
 CARRIERS: Final = named("changes change items item object")
@@ -72,7 +74,7 @@ ACTORS: Final = weighted(
     96: principal authenticationinfo caller callinguser requester requestor requestedby requestuser
     useridentity calleridentity callerprincipal authenticateduser sourceuser srcuser suser
     triggeringuser submitter submittedby authenticatedprincipal accessor realuserid;
-    93: originator administrator admin adminuser operator supervisor currentuser sessionuser
+    93: altid originator administrator admin adminuser operator supervisor currentuser sessionuser
     remoteuser authuser whodunnit who staff staffuser agentuser actormember loggedinuser loginuser;
     88: changedby modifiedby updatedby lastmodifiedby lastupdatedby createdby editedby runby runas
     binddn;
@@ -207,8 +209,8 @@ IPS: Final = weighted(
     94: remoteaddr remoteaddress clientaddress clientaddr sourceaddress srcaddr peeraddress
     peeraddr peerip fromip remoteaddrs fromaddress sourceaddr src caddr remotehost remote
     useraddress requestaddress peername peerhost;
-    90: ip ipaddress ipaddr ipv4 ipv6 ipv4address ipv6address ips ipaddresses networkip ip4 ip6
-    ipaddressv4 ipaddressv6 userhostaddress;
+    90: networkaddress ip ipaddress ipaddr ipv4 ipv6 ipv4address ipv6address ips ipaddresses
+    networkip ip4 ip6 ipaddressv4 ipaddressv6 userhostaddress;
     60: workstation station terminal workstationname terminalid clientmachine machineaddress;
     45: address addr; 44: xforwardedfor forwardedfor httpxforwardedfor xff;
     40: location endpoint source client origin peer from"""
@@ -225,7 +227,9 @@ NO_IP_HOLDERS: Final = named(
 """Words of a container whose addresses are those of others."""
 
 IP_WORDS: Final = named("ip address addr ipv4 ipv6")
-IP_OF: Final = named("client remote source src peer caller requester requestor user origin")
+IP_OF: Final = named(
+    "client remote source src peer caller requester requestor user origin initiator actor"
+)
 """Words of which a name has one of both (`remoteClientAddress`, `addr.remote`)."""
 
 NO_IP: Final = named(
