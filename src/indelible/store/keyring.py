@@ -78,7 +78,11 @@ class Keyring:
         except sqlite3.Error as error:
             raise Damaged(f"the keyring at {folder} cannot be read: {error}") from error
         if about.get("origin") != origin:
-            raise Damaged(f"the keyring at {folder} belongs to another log than {origin!r}")
+            raise Damaged(
+                f"the keyring at {folder} belongs to another log than {origin!r}",
+                remedy="Put this log's own keyring there, from its backup, or name its folder with "
+                "--keys; nothing was changed.",
+            )
         self._mark = ""
         self._master = self._load_master()
 

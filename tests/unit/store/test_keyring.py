@@ -86,8 +86,9 @@ def test_keys_do_not_stand_in_the_file_in_clear(folder: Path) -> None:
 
 def test_another_logs_keyring_is_refused(folder: Path) -> None:
     made(folder)
-    with pytest.raises(Damaged, match="another log"):
+    with pytest.raises(Damaged, match="another log") as refused:
         Keyring(folder, "test.example/other")
+    assert refused.value.remedy.startswith("Put this log's own keyring there")
 
 
 def test_no_keyring_is_said_so(folder: Path) -> None:
