@@ -208,7 +208,7 @@ IPS: Final = weighted(
     useripv4 requestoripaddress sessionip publicip rawip aip remip idorigh;
     94: remoteaddr remoteaddress clientaddress clientaddr sourceaddress srcaddr peeraddress
     peeraddr peerip fromip remoteaddrs fromaddress sourceaddr src caddr remotehost remote
-    useraddress requestaddress peername peerhost;
+    useraddress requestaddress peername peerhost saddr raddr rhost rip;
     90: networkaddress ip ipaddress ipaddr ipv4 ipv6 ipv4address ipv6address ips ipaddresses
     networkip ip4 ip6 ipaddressv4 ipaddressv6 userhostaddress;
     60: workstation station terminal workstationname terminalid clientmachine machineaddress;
