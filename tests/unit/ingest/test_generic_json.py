@@ -39,8 +39,8 @@ def event(record: dict[str, Any], given: Given = GIVEN) -> dict[str, Any]:
         {"caller": "auth/site.go:132", "user": "ann"}, {"createdByUser": {"id": "ann"}},
         {"caller": "log/log.go:94$log.(*log).write", "user": "ann"},
         {"changedByAssociate": "ann"}, {"auditEventUser": {"fullName": "ann"}}, {"bind_dn": "ann"},
-        {"action_initiated_by": "ann"}, {"agent": [{"who": {"display": "ann"}}]},
-        {"agent": {"altId": "ann"}},
+        {"action_initiated_by": "ann"}, {"actor_key_label": "ann"},
+        {"agent": [{"who": {"display": "ann"}}]}, {"agent": {"altId": "ann"}},
         {"rbac_user_name": "ann", "rbac_user_id": "u7"}, {"reqUser": "ann"}, {"ssoUsername": "ann"},
         {"new_user": "bob", "audit_effective_user": "ann"}, {"initiator": "ann/203.0.113.9"},
         {"actor": "ann@203.0.113.9"}, {"message": "deleted by user 'ann'"},
@@ -147,7 +147,10 @@ def test_a_sentence_tells_the_action_where_no_name_does() -> None:
         {"epochSecond": 1772529247}, {"seconds": 1772529247, "nanos": 0},
         134170028470000000, 639081260470000000, "2026-03-03 09:14:07 AM",
         "3/3/2026, 09:14:07:000 AM",
-        "03/03/2026 09:14:07 AM (+0000)",
+        "03/03/2026 09:14:07 AM (+0000)", "03.03.2026 09:14:07", "03-03-2026 09:14:07",
+        "3 Mar 2026, 09:14:07", "03-MAR-26 09.14.07.000000 AM", "2026-03-03-09.14.07.000000",
+        "2026-03-03T11:14:07.000+02:00[Europe/Athens]", "2026-03-03T09:14:07Z[UTC]",
+        "2026-03-03 09:14:07.000000000 +0000 UTC m=+0.5", "Tue, 03 Mar 2026 11:14:07 +0200 (EET)",
     ],
 )
 @pytest.mark.parametrize("name", ["@timestamp", "created_at", "eventTime", "ts", "occurredAt"])
@@ -180,6 +183,11 @@ def test_the_time_of_the_event_comes_before_those_of_its_processing() -> None:
         ({"local_time": "2026-03-03 10:14:07", "log_timestamp": "2026-03-03 09:14:07"},
          "2026-03-03T09:14:07Z"),
         ({"when": "25/03/2026 09:14 PM"}, "2026-03-25T21:14:00Z"),
+        ({"when": "03/25/26 09:14:07"}, "2026-03-25T09:14:07Z"),
+        ({"when": "04/05/2026 09:14:07"}, None),  # read in June: 4 May or 5 April
+        ({"when": "07/05/2026 09:14:07"}, "2026-05-07T09:14:07Z"),  # 5 July is to come
+        ({"when": "05/07/2026 09:14:07"}, "2026-05-07T09:14:07Z"),
+        ({"when": "04.05.2026 09:14:07"}, "2026-05-04T09:14:07Z"),
         ({"when": "2026-03-25 09:14 PM"}, "2026-03-25T21:14:00Z"),
         ({"lastModified": "2026-03-03T09:14:07Z", "updated_values": {"created_at": 1772529000}},
          "2026-03-03T09:14:07Z"),

@@ -74,8 +74,9 @@ ACTORS: Final = weighted(
     96: principal authenticationinfo caller callinguser requester requestor requestedby requestuser
     useridentity calleridentity callerprincipal authenticateduser sourceuser srcuser suser
     triggeringuser submitter submittedby authenticatedprincipal accessor realuserid;
-    93: altid originator administrator admin adminuser operator supervisor currentuser sessionuser
-    remoteuser authuser whodunnit who staff staffuser agentuser actormember loggedinuser loginuser;
+    93: altid actorkey originator administrator admin adminuser operator supervisor currentuser
+    sessionuser remoteuser authuser whodunnit who staff staffuser agentuser actormember
+    loggedinuser loginuser;
     88: changedby modifiedby updatedby lastmodifiedby lastupdatedby createdby editedby runby runas
     binddn;
     90: deletedby uploadedby approvedby author authoredby editor creator committer pusher openedby
@@ -117,7 +118,7 @@ OTHERS: Final = weighted(
 """Stems of names for who stands behind the one who acted."""
 
 SERVICES: Final = named("serviceaccount service application client bot agent robot")
-KEYS: Final = named("apikey accesskey apitoken token")
+KEYS: Final = named("apikey accesskey apitoken token actorkey")
 
 PERSON: Final = {
     name: part for part, names in {

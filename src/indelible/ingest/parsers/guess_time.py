@@ -56,33 +56,52 @@ _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d[T _]\d\d:\d\d(?::\d\d(?:[.,]\d{1,12})?)?) ?(?:\(?(Z|[A-Z]{2,4})\)?"
     r"|([+-]\d\d):?(\d\d)?)?"
 )
-_SCRIPT = re.compile(r"\b(?:GMT|UTC) ?([+-]\d\d:?\d\d)(?: \([^()]{1,60}\))?\Z")
-"""What ECMAScript's `Date.toString` puts behind: `GMT+0200 (Central European Summer Time)`."""
+_TOLD_TWICE = re.compile(
+    r"(?:\b(?:GMT|UTC) ?)?(Z|[+-]\d\d:?\d\d)"
+    r"(?:\[[\w/+-]{1,40}\]| ?\([^()]{1,60}\)| [A-Z]{1,5}(?: m=[+-][\d.]{1,30})?)?\Z", re.ASCII
+)
+"""An offset with the zone's name beside it: ECMAScript's `GMT+0200 (Central European Summer Time)`,
+Java's `+02:00[Europe/Berlin]`, mail's `+0200 (CEST)`, Go's `+0000 UTC m=+0.5`."""
 _CLOCK = r"(\d\d?):(\d\d)(?::(\d\d)(?:[.,:](\d{1,9}))?)?(?: ?([AaPp][Mm]))?"
 _ZONE = r"(?: ?\(?([A-Z]{1,4}(?=\b)|[+-]\d\d:?\d\d)\)?)?"
 _DAY_FIRST = re.compile(
-    rf"(?:[A-Za-z]{{3,9}},? )?(\d\d?)[ /-]([A-Za-z]{{3,9}})[ /-](\d{{4}})[ :T]{_CLOCK}{_ZONE}"
+    rf"(?:[A-Za-z]{{3,9}},? )?(\d\d?)[ /-]([A-Za-z]{{3,9}})[ /-](\d{{4}}),?[ :T]{_CLOCK}{_ZONE}"
 )
+_POINTED = re.compile(
+    rf"(\d\d-[A-Za-z]{{3}}-\d\d|\d{{4}}-\d\d-\d\d)[ -](\d\d)\.(\d\d)\.(\d\d)(?:\.(\d{{1,9}}))?"
+    rf"(?: ?([AaPp][Mm]))?{_ZONE}"
+)
+"""A time of day with points: Oracle's `17-APR-26 06.27.41.123456 PM`, Db2's
+`2026-04-17-18.27.41.123456`."""
 _MONTH_FIRST = re.compile(
     rf"(?:[A-Za-z]{{3,9}},? )?([A-Za-z]{{3,9}})  ?(\d\d?)(?:,? (\d{{4}}))?,? (?:at )?{_CLOCK}"
     rf"{_ZONE}(?: (\d{{4}}))?"
 )
-_SLASHES = re.compile(rf"(\d\d?)/(\d\d?)/(\d{{4}}),? {_CLOCK}{_ZONE}")
+_SLASHES = re.compile(rf"(\d\d?)([/.-])(\d\d?)\2(\d{{4}}|\d\d),?[ T]{_CLOCK}{_ZONE}")
 _YEAR_SLASHES = re.compile(rf"(\d{{4}})[/.-](\d\d?)[/.-](\d\d?)[ T-]{_CLOCK}{_ZONE}")
 
 
 def read_time(value: Any, zone: tzinfo = UTC, now_us: int = 0) -> Moment | None:
     """The time that a number or a text tells, None when it tells none between 1970 and 9999."""
     if isinstance(value, str):
-        text = value.strip().removeprefix("[").removesuffix("]")
-        text = _SCRIPT.sub(r"\1", text) if len(text) <= NAME_CHARS else text
-        if not text or len(text) > len("Wednesday, 31 September 2026 23:59:59.999999999 (+00:00)"):
+        text = value.strip()
+        if text[:1] == "[" and text[-1:] == "]":
+            text = text[1:-1]
+        if not text or len(text) > NAME_CHARS:
             return None
-        return _iso(text, zone) or _numeric(text) or _worded(text, zone, now_us)
+        found = _written(text, zone, now_us)
+        plain = _TOLD_TWICE.sub(r"\1", text) if found is None else text
+        return found or (_written(plain, zone, now_us) if plain != text else None)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         spelt = str(value) if isinstance(value, int) and value in _SPELT else ""
         return _worded(spelt, zone, now_us) if spelt and _compact(spelt) else _epoch(value)
     return None
+
+
+def _written(text: str, zone: tzinfo, now_us: int) -> Moment | None:
+    if len(text) > len("Wednesday, 31 September 2026 23:59:59.999999999 (+00:00)"):
+        return None
+    return _iso(text, zone) or _numeric(text) or _worded(text, zone, now_us)
 
 
 def read_epoch(value: Any, unit: str) -> Moment | None:
@@ -192,15 +211,35 @@ def _worded(text: str, zone: tzinfo, now_us: int) -> Moment | None:
     if found := _YEAR_SLASHES.fullmatch(text):
         year, month, day, *rest = found.groups()
         return _built((year, month, day), rest[:5], rest[5] or "", zone)
+    if found := _POINTED.fullmatch(text):
+        whole, *rest = found.groups()
+        one, month, other = whole.split("-")
+        if month.isdigit():
+            return _built((one, month, other), rest[:5], rest[5] or "", zone)
+        return _named((f"20{other}", month, one), rest, zone)
     if found := _SLASHES.fullmatch(text):
-        first, second, year, *rest = found.groups()
-        may_be = int(first) <= len(_MONTHS)
-        month_first = may_be and (bool(rest[4]) or int(second) > len(_MONTHS))
-        if not month_first and may_be:
-            return None  # 03/04/2026 is March or April: not guessed
-        date = (year, first, second) if month_first else (year, second, first)
-        return _built(date, rest[:5], rest[5] or "", zone)
+        first, mark, second, year, *rest = found.groups()
+        year = year if len(year) == 4 else f"20{year}"
+        dates = [(year, second, first)] if mark == "." else _dates(first, second, year, rest[4])
+        built = [_built(date, rest[:5], rest[5] or "", zone) for date in dates]
+        read = [one for one in dict.fromkeys(built) if one]
+        return read[0] if len(read) == 1 else _not_ahead(read, now_us)
     return None
+
+
+def _dates(first: str, second: str, year: str, half: str | None) -> list[tuple[str, str, str]]:
+    """What two numbers before a year may be, month and day; with AM or PM the month is first."""
+    month_first, day_first = (year, first, second), (year, second, first)
+    may_be = int(first) <= len(_MONTHS)
+    return [month_first] if may_be and half else [month_first, day_first]
+
+
+def _not_ahead(read: list[Moment], now_us: int) -> Moment | None:
+    """The one of several readings that does not lie over a day ahead; 03/04/2026 is March or April
+    to who reads it in May, and not guessed."""
+    last = datetime.fromtimestamp(now_us // MICROS, UTC) + timedelta(seconds=LATE_SECONDS)
+    known = [one for one in read if one.time <= last] if now_us else []
+    return Moment(known[0].time, True) if len(known) == 1 else None
 
 
 def _named(date: tuple[Any, Any, Any], rest: list[Any], zone: tzinfo) -> Moment | None:
