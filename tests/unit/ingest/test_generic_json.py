@@ -40,6 +40,7 @@ def event(record: dict[str, Any], given: Given = GIVEN) -> dict[str, Any]:
         {"caller": "log/log.go:94$log.(*log).write", "user": "ann"},
         {"changedByAssociate": "ann"}, {"auditEventUser": {"fullName": "ann"}}, {"bind_dn": "ann"},
         {"action_initiated_by": "ann"}, {"actor_key_label": "ann"},
+        {"actor": {"id": "", "pretty": "ann"}}, {"editUser": "ann"},
         {"agent": [{"who": {"display": "ann"}}]}, {"agent": {"altId": "ann"}},
         {"rbac_user_name": "ann", "rbac_user_id": "u7"}, {"reqUser": "ann"}, {"ssoUsername": "ann"},
         {"new_user": "bob", "audit_effective_user": "ann"}, {"initiator": "ann/203.0.113.9"},
@@ -206,6 +207,12 @@ def test_the_time_of_the_event_comes_before_those_of_its_processing() -> None:
          "2026-03-03T09:14:07Z"),
         ({"scheduledFor": {"datetime": "2026-04-01T00:00:00Z"}, "updatedAt": 1772529247},
          "2026-03-03T09:14:07Z"),
+        ({"ts": 1772529250, "event": {"timestamp": 1772529247}}, "2026-03-03T09:14:07Z"),
+        ({"ts": 1772529250, "event": {"timestamp": 1772528400}}, "2026-03-03T09:14:10Z"),
+        ({"ts": 1772529250, "event": {"timestamp": 1772529251}}, "2026-03-03T09:14:10Z"),
+        ({"ts": 1772529250, "data": {"created": 1772529247}}, "2026-03-03T09:14:10Z"),
+        ({"data": {"user": {"created_at": "2026-03-03T09:14:07Z"}}}, None),
+        ({"data": {"object": {"created_at": "2026-03-03T09:14:07Z"}}}, "2026-03-03T09:14:07Z"),
         ({"iat": 1772529247, "exp": 1772532847}, "2026-03-03T09:14:07Z"),
     ],
     ids=str,
@@ -465,3 +472,8 @@ def test_the_kind_of_an_operation_may_be_named_at_the_end() -> None:
 def test_the_kind_of_a_request_says_what_was_done() -> None:
     found = event({"ts": 1_772_529_247.5, "request_type": "TGS", "client": "ann/EXAMPLE.ORG"})
     assert (found["actor"]["id"], found["data"]["vendor_action"]) == ("ann/EXAMPLE.ORG", "TGS")
+
+
+def test_the_name_of_an_audit_says_what_was_done() -> None:
+    found = event({"audit_name": "User logged out of the system", "triggered_by": "ann"})
+    assert (found["actor"]["id"], found["operation"]) == ("ann", "logout")

@@ -75,6 +75,7 @@ def roles(path: Path) -> tuple[Role, ...]:
         found += [role._replace(weight=role.weight - 30)
                   for role in _actor(path, names, leaf, lost) if role.weight >= 70]
         found.append(Role("ip", _ip_weight(path, leaf, "", []) - 30 - lost))
+        found.append(Role("time", _time_weight(path, leaf, "") - 30 - lost))
         found.append(Role("action", _action_weight(leaf, "", True) - 30 - lost))
     if told and all(name in tables.AT_HAND for name in told):
         found.append(Role("ip", min(_ip_weight(path, leaf, "", []), 60) - lost))
@@ -101,6 +102,11 @@ def _lost(holders: list[str]) -> int:
     for name in holders:
         lost += 12 if name in tables.DETAILS else 2 if name in tables.WRAPPERS else 6
     return max(lost - 6, 0) if holders and holders[-1] in tables.AUTHENTICATED else lost
+
+
+def tells_of_the_event(path: Path) -> bool:
+    """Whether a name says by itself that it is the time of what is told, wherever it stands."""
+    return _time_weight(path, joined(path[-1]), "") >= tables.TIMES["requesttime"]
 
 
 def _plain(path: Path, leaf: str, holders: list[str], lost: int) -> list[Role]:
@@ -136,6 +142,8 @@ def _time_weight(path: Path, leaf: str, near: str) -> int:
     if any(not tables.NO_TIME_HOLDERS.isdisjoint(words(holder)) for holder in path[:-1]):
         return 0
     weight = tables.TIMES.get(leaf, 0)
+    if near in tables.ACTORS and weight <= tables.TIMES["createdat"]:
+        return 0  # when somebody was made or changed
     for end in tables.TIME_UNITS:
         if not weight and leaf.endswith(end) and (plain := tables.TIMES.get(leaf[: -len(end)], 0)):
             weight = plain + (1 if end in ("utc", "gmt") else 0)

@@ -77,8 +77,8 @@ ACTORS: Final = weighted(
     93: altid actorkey originator administrator admin adminuser operator supervisor currentuser
     sessionuser remoteuser authuser whodunnit who staff staffuser agentuser actormember
     loggedinuser loginuser;
-    88: changedby modifiedby updatedby lastmodifiedby lastupdatedby createdby editedby runby runas
-    binddn;
+    88: edituser createuser updateuser modifyuser changedby modifiedby updatedby lastmodifiedby
+    lastupdatedby createdby editedby runby runas binddn;
     90: deletedby uploadedby approvedby author authoredby editor creator committer pusher openedby
     terminatedby invitedby sentby grantedby signedby accessedby addedby removedby by;
     85: user users usr usrname dbuser osuser webuser ur enduser audituser eventuser
@@ -127,7 +127,7 @@ PERSON: Final = {
         "login": "login username loginname userprincipalname upn samaccountname alternateid handle "
                  "userlogin nickname loginid preferredusername accountname principalname",
         "name": "name displayname fullname realname title commonname label screenname summary "
-                "display",
+                "display pretty",
         "given": "firstname givenname",
         "family": "lastname surname familyname",
         "id": "id uid uuid guid userid principalid accountid memberid arn externalid sub key "
@@ -257,7 +257,7 @@ IP_HOLDERS: Final = named(
 ACTIONS: Final = weighted(
     """100: eventname actionname operationname eventaction auditaction actiontype activityname
     activitydisplayname eventtypename actiondisplayname auditlogevent apiname methodname
-    eventoperation useraction commandname;
+    eventoperation useraction commandname auditname;
     97: action operation; 94: activity verb operationtype auditeventtype activitytype actioncode
     auditevent eventcode; 90: eventtype event eventkey querytype atype auditlogaction logevent
     subtype changetype; 84: actionlabel transaction call functionname

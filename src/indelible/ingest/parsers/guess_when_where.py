@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 from indelible.base.clock import MICROS, to_us
-from indelible.base.limits import LATE_SECONDS
+from indelible.base.limits import LATE_SECONDS, WEBHOOK_SECONDS
 from indelible.event.actions import operation_of
 from indelible.event.model import Operation
 from indelible.ingest.parsers import guess_tables as tables
@@ -15,7 +16,7 @@ from indelible.ingest.parsers.contract import Given
 from indelible.ingest.parsers.guess_action import Done, words
 from indelible.ingest.parsers.guess_candidates import Candidates, Guess
 from indelible.ingest.parsers.guess_leaves import Leaves
-from indelible.ingest.parsers.guess_names import Path, joined
+from indelible.ingest.parsers.guess_names import Path, joined, tells_of_the_event
 from indelible.ingest.parsers.guess_people import Found, name_and_address
 from indelible.ingest.parsers.guess_time import read_time
 from indelible.ingest.parsers.pick import ip
@@ -29,6 +30,7 @@ _WRITTEN_TIME = re.compile(r"\d:\d\d|\A\d{10}(?:\d{3})?\Z")
 """What a text has in it that may be a time: a time of day, or seconds or milliseconds."""
 _EARLIEST_US: Final = 946_684_800 * MICROS  # 2000-01-01; a number that would be earlier is none
 _AHEAD_US: Final = LATE_SECONDS * MICROS
+_HANDED_ON: Final = timedelta(seconds=WEBHOOK_SECONDS)
 _DAYS: Final = ("date", "day", "eventdate", "logdate", "localdate")
 _ZONES: Final = ("tz", "timezone", "zone", "utcoffset", "tzoffset")
 _SECONDS: Final = tables.named("seconds epochsecond epochseconds")
@@ -54,12 +56,26 @@ def time_in(found: Candidates, given: Given, members: dict[str, Guess]) -> None:
             value = _with_nanos(one, found.leaves)
         moment = read_time(value, given.zone, given.now_us)
         if moment is not None:
-            members["time"] = Guess(moment, (one.path,), one.role.weight / 100)
+            members["time"] = _within(found, given, Guess(
+                moment, (one.path,), one.role.weight / 100))
             return
     if clock is not None:
         _day_and_clock(clock, found.leaves, given, members)
     if "time" not in members:
         _any_time(found.leaves, given, members)
+
+
+def _within(found: Candidates, given: Given, outer: Guess) -> Guess:
+    """Of an envelope's time and one that stands deeper in it, the deeper: it is earlier, by as much
+    as it takes to hand an event on."""
+    [path] = outer.paths
+    for one in found.get("time"):
+        if len(one.path) > len(path) and tells_of_the_event(one.path):
+            moment = read_time(one.value, given.zone, given.now_us)
+            late = None if moment is None else outer.value.time - moment.time
+            if late is not None and timedelta(0) < late <= _HANDED_ON:
+                return Guess(moment, (one.path,), one.role.weight / 100)
+    return outer
 
 
 def _any_time(leaves: Leaves, given: Given, members: dict[str, Guess]) -> None:
@@ -80,8 +96,10 @@ def _any_time(leaves: Leaves, given: Given, members: dict[str, Guess]) -> None:
 
 
 def _apart(path: Path) -> bool:
-    """Whether a member stands in what speaks of something else."""
-    return any(joined(one) in tables.ASIDE for one in path[:-1])
+    """Whether a member stands in what speaks of something else, or of somebody."""
+    return any(
+        name in tables.ASIDE or name in tables.ACTORS for name in map(joined, path[:-1])
+    )
 
 
 def _beside(one: Found, leaves: Leaves) -> Iterator[tuple[str, Any]]:
