@@ -18,7 +18,8 @@ from indelible.ingest.submission import Submission, SubmitResult
 from support.hub import MemoryHub
 from support.kafka import Cluster
 
-RUN = 8.0
+RUN = 30.0
+"""Seconds until a wait is given up: a busy machine is slow, a fault never ends."""
 
 
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
