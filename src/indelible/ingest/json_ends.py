@@ -147,3 +147,18 @@ def shallow(body: bytes, levels: int, instead: bytes) -> bytes:
                 kept = token.end()
             depth -= 1
     return b"".join([*out, body[kept:]]) if depth <= levels else b"".join(out)
+
+
+def paired(body: bytes) -> bytes:
+    """A JSON text with U+FFFD in place of each escaped half of a surrogate pair.
+
+    A half is no character, and makes a text that no strict decoder reads; senders in JavaScript
+    write it for a string that was cut in the middle of a character, or that somebody chose so.
+    """
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+
+
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\.", re.DOTALL,
+)
