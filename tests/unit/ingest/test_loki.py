@@ -180,8 +180,9 @@ def test_what_is_no_entry_is_refused_by_its_place_and_costs_no_other() -> None:
         (12, "streams[3]", "wrong_type"), (13, "streams[4]", "wrong_type"),
         (14, "streams[5]", "wrong_type"),
         (15, "streams[6].values[0]", "wrong_type"), (16, "streams[6].values[1]", "wrong_type"),
-        (17, "streams[7]", "old_form"),
+        (17, "streams[7]", "missing_field"),
     ]
+    assert "before Loki 0.4" in found.refused[-1].reason
 
 
 def test_bytes_that_are_no_text_cost_their_own_entry_or_stream() -> None:

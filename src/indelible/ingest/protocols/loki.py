@@ -149,10 +149,10 @@ def _opened(body: bytes) -> _Request:
 
 
 def _without_values(members: dict[str, Raw]) -> InvalidEvent:
+    why = "the stream has no values"
     if "entries" in members:
-        why = "labels and entries are the form before Loki 0.4; send stream and values"
-        return InvalidEvent(why, code="old_form")
-    return InvalidEvent("the stream has no values", code="missing_field")
+        why += "; labels and entries are the form before Loki 0.4: send stream and values"
+    return InvalidEvent(why, code="missing_field")
 
 
 def _stream(members: dict[str, Raw], given: Given, org: str) -> _Stream | InvalidEvent:
