@@ -155,10 +155,15 @@ def paired(body: bytes) -> bytes:
     A half is no character, and makes a text that no strict decoder reads; senders in JavaScript
     write it for a string that was cut in the middle of a character, or that somebody chose so.
     """
-    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+    found = bytearray(body)
+    for escape in _ESCAPE.finditer(body):
+        if escape[1]:
+            found[escape.start() : escape.end()] = rb"\ufffd"
+    return bytes(found)
 
 
 _ESCAPE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    rb"|\\.", re.DOTALL,
+    rb"(?:\\(?:[^u]|u(?![dD][89a-fA-F])|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))++"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})", re.DOTALL,
 )
+"""Whole escapes, as many as stand together, or one half, which takes as many bytes as U+FFFD."""
