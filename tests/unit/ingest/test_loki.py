@@ -93,8 +93,8 @@ def test_an_entrys_own_level_is_nearer_than_its_streams() -> None:
 
 
 def test_an_entry_does_not_show_in_its_neighbours() -> None:
-    found = taken(stream(["x", "a", {"user": "ann"}], [NS, "b"], app="shop"))
-    assert found.messages[1].given.data == {"loki": {"labels": {"app": "shop"}}}
+    found = taken(stream(["x", "a"], ["y", "b", {"user": "ann"}], [NS, "c"], app="shop"))
+    assert found.messages[2].given.data == {"loki": {"labels": {"app": "shop"}}}
 
 
 def test_names_of_ours_among_labels_are_labels() -> None:

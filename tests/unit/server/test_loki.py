@@ -114,6 +114,16 @@ def test_only_some_of_many_bad_entries_are_told(house_):
     assert "and 490 more" in text
 
 
+@pytest.mark.parametrize("content", [
+    gzip.compress(b'{"streams":[' + b" " * (17 << 20)), gzip.compress(body(*[["1", "x"]] * 70_000)),
+])
+def test_too_much_is_413_in_a_text(house_, content):
+    status, text = said(post(house_, content, {**JSON, "content-encoding": "gzip"}))
+    assert status == 413
+    assert "too_large" in text
+    assert [(one.events, one.rejected) for one in house_.rooms.submissions] == [([], 1)]
+
+
 def test_back_pressure_is_503_for_senders_to_come_again(house_):
     for error in (Busy("full"), DiskFull("full")):
         house_.rooms.fail = error
