@@ -163,7 +163,8 @@ def paired(body: bytes) -> bytes:
 
 
 _ESCAPE = re.compile(
-    rb"(?:\\(?:[^u]|u(?![dD][89a-fA-F])|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))++"
+    rb"(?:\\(?:[^u]|u(?![dD][89a-fA-F])"
+    rb"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))++"
     rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})", re.DOTALL,
 )
 """Whole escapes, as many as stand together, or one half, which takes as many bytes as U+FFFD."""
