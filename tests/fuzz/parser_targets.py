@@ -31,7 +31,7 @@ from indelible.ingest.parsers.contract import Given, Parser
 from indelible.ingest.parsers.finish import parse_message
 from indelible.ingest.parsers.native_rules import ACTION
 from indelible.ingest.parsers.table import AUTO, all_parsers
-from indelible.ingest.protocols import elasticsearch, hec, otlp, relp, syslog
+from indelible.ingest.protocols import elasticsearch, hec, loki, otlp, relp, syslog
 from indelible.ingest.protocols.message import Taken, understood
 from support.labelled import FOLDER, cases
 
@@ -170,6 +170,12 @@ _HEC = (
     b'{"time":1780272000.5,"host":"web","event":{"user":"ann","action":"login"}}'
     b'{"event":"<13>1 2026-05-01T10:00:00Z h sshd - - - Accepted password for ann from 192.0.2.1"}'
 )
+_LOKI = json.dumps({"streams": [
+    {"stream": {"app": "shop", "level": "info", "host": "web"}, "values": [
+        ["1780272000000000000", "ann signed in", {"user": "ann", "action": "login"}],
+        ["1780272000000000001", '{"user":"ann","action":"login"}']]},
+    {"values": [["1780272000", "<13>Oct 11 22:14:15 h su: two"]]},
+]}).encode()
 _STREAMS = (
     b"<34>1 2026-05-01T10:00:00Z h app - - - one\n<13>Oct 11 22:14:15 h su: two\n",
     b"26 <34>1 - h a - - - message 34 <13>Oct 11 22:14:15 h su: 'su root'",
@@ -233,6 +239,10 @@ PARSER_TARGETS: tuple[Target, ...] = (
     ),
     Target("hec_events", lambda: (_HEC,), partial(_request, lambda b: hec.take_events(b, NOW, {}))),
     Target("hec_lines", lambda: (_HEC,), partial(_request, lambda b: hec.take_lines(b, NOW, {}))),
+    Target(
+        "loki", lambda: (_LOKI,), partial(_request, lambda b: loki.take(b, NOW, "acme")),
+        partial(_mutated_object, lambda: (_LOKI,)),
+    ),
     Target("journal_export", lambda: UPLOADS, journal_export),
     Target("pgoutput_stream", lambda: CHANGES, capture),
     Target("kafka_record", lambda: RECORDS, kafka_record),

@@ -147,3 +147,24 @@ def shallow(body: bytes, levels: int, instead: bytes) -> bytes:
                 kept = token.end()
             depth -= 1
     return b"".join([*out, body[kept:]]) if depth <= levels else b"".join(out)
+
+
+def paired(body: bytes) -> bytes:
+    """A JSON text with U+FFFD in place of each escaped half of a surrogate pair.
+
+    A half is no character, and makes a text that no strict decoder reads; senders in JavaScript
+    write it for a string that was cut in the middle of a character, or that somebody chose so.
+    """
+    found = bytearray(body)
+    for escape in _ESCAPE.finditer(body):
+        if escape[1]:
+            found[escape.start() : escape.end()] = rb"\ufffd"
+    return bytes(found)
+
+
+_ESCAPE = re.compile(
+    rb"(?:\\(?:[^u]|u(?![dD][89a-fA-F])"
+    rb"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))++"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})", re.DOTALL,
+)
+"""Whole escapes, as many as stand together, or one half, which takes as many bytes as U+FFFD."""

@@ -52,6 +52,7 @@ PROTOCOLS: Final = MappingProxyType(
         "otlp": Protocol("OpenTelemetry logs over HTTP, POST /v1/logs", "token"),
         "elasticsearch": Protocol("Elasticsearch's bulk API, POST /_bulk", "token"),
         "hec": Protocol("Splunk's HTTP Event Collector, /services/collector", "token"),
+        "loki": Protocol("Loki's push API in JSON, POST /loki/api/v1/push", "token"),
         "webhook": Protocol(
             "signed webhooks, POST /v1/webhooks/NAME", "secret", webhook.OPTIONS, ("verify",)
         ),

@@ -96,7 +96,7 @@ def _operation(route: Route, of: dict[type, Schema]) -> Schema:
         "responses": {
             str(route.status): {
                 "description": route.summary,
-                "content": _content(route.answer, of),
+                **({} if route.status == 204 else {"content": _content(route.answer, of)}),
             },
             "default": {
                 "description": "An error",

@@ -16,6 +16,7 @@ from indelible.server import (
     journald,
     kubernetes,
     log,
+    loki,
     openapi,
     otlp,
     search,
@@ -68,5 +69,6 @@ ROUTES: tuple[Route, ...] = (
     *otlp.ROUTES,
     *elasticsearch.ROUTES,
     *hec.ROUTES,
+    *loki.ROUTES,
     *webhooks.ROUTES,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 
 import msgspec
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indelible.ingest import json_ends
-from indelible.ingest.json_ends import Ends, closed, end_of, shallow
+from indelible.ingest.json_ends import Ends, closed, end_of, paired, shallow
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -98,3 +99,16 @@ def test_what_is_not_deep_stays_as_it_was(value: object, levels: int) -> None:
 def depth(value: object) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return max(map(depth, inner), default=0) + isinstance(value, (dict, list))
+
+
+def test_paired_leaves_no_half_of_a_pair_and_everything_else() -> None:
+    """Python's own decoder takes halves: it tells where they are."""
+    rng = random.Random(7)
+    parts = [rb"\\", rb"\ud83d", rb"\ude00", rb"\uD83D\uDE00", rb"\n", rb"\u0041", rb"\"", b"ud800",
+             b"a", b"\xc3\xa9"]
+    for _ in range(5_000):
+        text = b'"' + b"".join(rng.choices(parts, k=rng.randrange(8))) + b'"'
+        found: str = json.loads(text)
+        whole = "".join("\ufffd" if "\ud800" <= one <= "\udfff" else one for one in found)
+        assert json.loads(paired(text)) == whole
+        assert len(paired(text)) == len(text)

@@ -174,6 +174,18 @@ def epoch(value: Any, unit: str = "s") -> datetime | UnsetType:
 _PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
+def epoch_of_any_unit(value: Any) -> datetime | UnsetType:
+    """As `epoch`, of seconds; a whole number too large for them is of a smaller unit."""
+    if isinstance(value, float):
+        value = repr(value)
+    whole = isinstance(value, int) or (isinstance(value, str) and value.isdecimal())
+    for unit in _PER_SECOND if whole else ("s",):
+        found = epoch(value, unit)
+        if found is not UNSET:
+            return found
+    return UNSET
+
+
 def ip(value: str) -> str:
     """The address in `value` as written, or ''; brackets and a port around it are taken off."""
     return _ip(value) if len(value) <= _ADDRESS_MOST else ""

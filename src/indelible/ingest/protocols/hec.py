@@ -23,7 +23,7 @@ from indelible.ingest.json_ends import Ends
 from indelible.ingest.parsed import Rejected
 from indelible.ingest.parsers.contract import Given, Record
 from indelible.ingest.parsers.finish import decoded, opened
-from indelible.ingest.parsers.pick import epoch
+from indelible.ingest.parsers.pick import epoch_of_any_unit
 from indelible.ingest.protocols.message import Message, Taken
 
 
@@ -175,7 +175,7 @@ def _known(given: Given, found: dict[str, Any], said: dict[str, str] | None = No
         for name in ("host", "source", "sourcetype", "index")
     }
     stamp = found.get("time")
-    time = _time(stamp if stamp is not None else (said or {}).get("time"))
+    time = epoch_of_any_unit(stamp if stamp is not None else (said or {}).get("time"))
     hec: dict[str, Any] = {
         name: words[name] for name in ("source", "sourcetype", "index") if words[name]
     }
@@ -205,21 +205,6 @@ def _flat(value: Any) -> Any:
         return _encode(value).decode()
     except (msgspec.MsgspecError, RecursionError):
         return ""
-
-
-def _time(stamp: Any) -> Any:
-    """Seconds since 1970 as number or text; a number too large for them is of a smaller unit."""
-    if isinstance(stamp, float):
-        stamp = repr(stamp)
-    for unit in ("s", "ms", "us", "ns"):
-        found = epoch(stamp, unit)
-        if found is not UNSET or not _is_number(stamp):
-            return found
-    return UNSET
-
-
-def _is_number(stamp: Any) -> bool:
-    return isinstance(stamp, int) or (isinstance(stamp, str) and stamp.isdecimal())
 
 
 # --- answers
