@@ -9,11 +9,15 @@ by bracket, which takes many times as long, and has a bound of its own.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from json import JSONDecodeError, JSONDecoder
+from typing import TypeVar
 
 import msgspec
 
 from indelible.base.limits import JSON_DEEP_BYTES, JSON_VAIN_BYTES
+
+Read = TypeVar("Read")
 
 _BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _BRACKET_BYTES = re.compile(_BRACKET.pattern.encode(), re.DOTALL)
@@ -147,6 +151,18 @@ def shallow(body: bytes, levels: int, instead: bytes) -> bytes:
                 kept = token.end()
             depth -= 1
     return b"".join([*out, body[kept:]]) if depth <= levels else b"".join(out)
+
+
+def read(decode: Callable[[bytes], Read], body: bytes) -> Read:
+    """What `decode` makes of a JSON text, or of it `paired` where it cannot be read for the sake of
+    half a character; raises as the decoder does."""
+    try:
+        return decode(body)
+    except msgspec.DecodeError:
+        whole = paired(body)
+        if whole == body:
+            raise
+        return decode(whole)
 
 
 def paired(body: bytes) -> bytes:

@@ -20,7 +20,7 @@ from indelible.base import limits
 from indelible.base.clock import to_us
 from indelible.event.actions import operation_of
 from indelible.event.model import Event, Origin, Reason
-from indelible.ingest.json_ends import closed, shallow
+from indelible.ingest.json_ends import closed, read, shallow
 from indelible.ingest.parsed import Parsed, Unparsed
 from indelible.ingest.parsers.contract import (
     WRONG,
@@ -99,12 +99,12 @@ def opened(raw: bytes, truncated: bool = False) -> str | Record:
 
 
 def decoded(raw: bytes) -> Any:
-    """A JSON text, with a remark in place of what nests deeper than `JSON_DEPTH` where it cannot be
-    read otherwise; raises as a decoder does."""
+    """A JSON text, with a remark in place of what nests deeper than `JSON_DEPTH`, and U+FFFD where
+    half a character stands, where it cannot be read otherwise; raises as a decoder does."""
     try:
-        return _decode(raw)
+        return read(_decode, raw)
     except RecursionError:
-        return _decode(shallow(raw, limits.JSON_DEPTH, _TOO_DEEP))
+        return read(_decode, shallow(raw, limits.JSON_DEPTH, _TOO_DEEP))
 
 
 _TOO_DEEP: Final = b'"left out: it nests too deep"'

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from indelible.base.errors import BadRequest, TooLarge
 from indelible.base.limits import REQUEST_EVENTS
+from indelible.ingest.json_ends import read
 from indelible.ingest.parsed import Rejected
 from indelible.ingest.parsers.contract import Given
 from indelible.ingest.protocols.message import Message, Taken
@@ -35,7 +36,7 @@ def take(body: bytes, given: Given) -> Taken:
     `limits.REQUEST_EVENTS` items.
     """
     try:
-        found = _decode(body)
+        found = read(_decode, body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"not an EventList: {error}") from error
     if found.kind != "EventList" or not found.apiVersion.startswith("audit.k8s.io/"):

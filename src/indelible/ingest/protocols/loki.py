@@ -30,7 +30,7 @@ from indelible.base.limits import (
     REQUEST_EVENTS,
 )
 from indelible.event.model import Severity
-from indelible.ingest.json_ends import paired, shallow
+from indelible.ingest.json_ends import read, shallow
 from indelible.ingest.parsed import Rejected, rejected
 from indelible.ingest.parsers.contract import Given, Record
 from indelible.ingest.parsers.finish import opened
@@ -138,14 +138,10 @@ def _of(body: bytes, given: Given, org: str) -> Iterator[_Entry]:
 
 def _opened(body: bytes) -> _Request:
     """A request, mended where it cannot be read for the sake of one entry; raises as a decoder."""
-    for _ in ("depth", "characters"):
-        try:
-            return _request(body)
-        except RecursionError:
-            body = shallow(body, JSON_DEPTH + _ROUND, _DEEP)
-        except msgspec.DecodeError:
-            body = paired(body)
-    return _request(body)
+    try:
+        return read(_request, body)
+    except RecursionError:
+        return read(_request, shallow(body, JSON_DEPTH + _ROUND, _DEEP))
 
 
 def _without_values(members: dict[str, Raw]) -> InvalidEvent:

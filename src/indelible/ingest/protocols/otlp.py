@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from indelible.base.errors import BadRequest, InvalidEvent, TooLarge
 from indelible.base.limits import JSON_DEPTH, NAME_CHARS, OTLP_RAW_BYTES, REQUEST_EVENTS
 from indelible.event.model import Severity
-from indelible.ingest.json_ends import shallow
+from indelible.ingest.json_ends import read, shallow
 from indelible.ingest.parsed import Rejected, rejected
 from indelible.ingest.parsers.contract import Given, Record
 from indelible.ingest.parsers.finish import opened
@@ -182,9 +182,9 @@ def _about(read: Callable[[bytes], About], data: bytes | Raw) -> About:
 def _of_json(body: bytes, given: Given) -> Iterator[_Piece]:
     try:
         try:
-            request = _request(body)
+            request = read(_request, body)
         except RecursionError:  # of one record, perhaps; the others can be read
-            request = _request(shallow(body, _LEVELS, _DEEP))
+            request = read(_request, shallow(body, _LEVELS, _DEEP))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"not an ExportLogsServiceRequest: {error}", code="bad_json") from error
     count = _Count()

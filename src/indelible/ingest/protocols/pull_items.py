@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from indelible.base.limits import NAME_CHARS
+from indelible.ingest.json_ends import read
 from indelible.ingest.parsers.pick import epoch, moment
 from indelible.ingest.protocols.pull_description import Items, at
 
@@ -41,10 +42,10 @@ def part_of(body: bytes, path: str) -> bytes | None:
     try:
         for step in path.split(".") if path else ():
             if raw.lstrip()[:1] == b"[":
-                members = _array(raw)
+                members = read(_array, raw)
                 found = members[int(step)] if step.isdigit() and int(step) < len(members) else None
             else:
-                found = _object(raw).get(step)
+                found = read(_object, raw).get(step)
             if found is None:
                 return None
             raw = bytes(found)
@@ -59,19 +60,22 @@ def text_of(body: bytes, path: str) -> str:
     if raw is None:
         return ""
     try:
-        value = _decode(raw)
+        value = read(_decode, raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NotAnswer(f"{path} cannot be read: {error}") from error
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
 
 
 def raws_of(body: bytes, path: str) -> list[bytes] | None:
-    """The exact texts of the elements of a list, None where there is none; raises `NotAnswer`."""
+    """The exact texts of the elements of a list, None where there is none; raises `NotAnswer`.
+
+    Half a character anywhere in it stands as U+FFFD: nobody's name stops a source.
+    """
     raw = part_of(body, path)
     if raw is None:
         return None
     try:
-        return [bytes(one) for one in _array(raw)]
+        return [bytes(one) for one in read(_array, raw)]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NotAnswer(f"there is no list of events: {error}") from error
 
@@ -83,7 +87,7 @@ def items_of(raws: Sequence[bytes], items: Items) -> list[Item]:
 
 def _item(raw: bytes, items: Items) -> Item:
     try:
-        record = _decode(raw)
+        record = read(_decode, raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         record = None
     if not isinstance(record, dict):
