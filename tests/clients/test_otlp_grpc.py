@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.clients.test_otlp import OTELCOL, TRAIL, append, deep
 
-from indelible.base.limits import REQUEST_BYTES
+from indelible.base.limits import GRPC_READS, REQUEST_BYTES
 from indelible.ingest.protocols import otlp_wire as wire
 from support.authority import Authority
 from support.senders import Sender, block, eventually
@@ -205,6 +205,25 @@ def test_a_bomb_is_not_unpacked_beyond_the_limit(tmp_path: Path) -> None:
         assert export(request("fine"), metadata=ship.bearer, timeout=30) == b""
     assert codes == {"RESOURCE_EXHAUSTED"}
     assert grown < 4 * REQUEST_BYTES + (64 << 20)
+
+
+def test_many_large_requests_wait_where_they_are(tmp_path: Path) -> None:
+    """Sixty at once, nearly as large as may be: a few are held, the others by their senders."""
+    ship = Grpc(tmp_path)
+    with Server(ship.place) as server, ExitStack() as stack:
+        before = memory(server)
+        large = bytes(REQUEST_BYTES - 1)  # no message: it is refused, but only when it was read
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [stack.enter_context(grpc.insecure_channel(ship.at, own)) for _ in range(6)]
+        calls = [
+            channel.unary_unary(METHOD).future(large, metadata=ship.bearer, timeout=100)
+            for channel in channels for _ in range(10)
+        ]
+        codes = {call.exception(100).code().name for call in calls}
+        grown = memory(server) - before
+        print(f"the collector grew by {grown >> 20} MiB")
+    assert codes == {"INVALID_ARGUMENT"}
+    assert grown < 4 * GRPC_READS * REQUEST_BYTES + (128 << 20)
 
 
 def test_tls_with_a_client_certificate_and_none_without(tmp_path: Path) -> None:

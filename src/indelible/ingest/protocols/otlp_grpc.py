@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from types import ModuleType
 from typing import Final, NamedTuple, NoReturn, Protocol
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from indelible.base.limits import (
     COLLECT_HANDSHAKE_SECONDS,
+    GRPC_AHEAD_BYTES,
     GRPC_CALLS,
     GRPC_CONNECTIONS,
     GRPC_DRAIN_SECONDS,
@@ -30,6 +32,7 @@ from indelible.base.limits import (
     GRPC_PINGS_SECONDS,
     GRPC_PONG_SECONDS,
     GRPC_READS,
+    GRPC_SMALL_BYTES,
     GRPC_STATUS_CHARS,
     GRPC_STREAMS,
     REQUEST_BYTES,
@@ -161,28 +164,53 @@ class Server:
             return None
         return self._grpc.stream_unary_rpc_method_handler(self._export)
 
-    async def _export(self, requests: AsyncIterator[bytes], context: _Context) -> bytes:
-        async def body() -> bytes | None:
-            async with self._reads:
-                async for request in requests:
-                    return request
-            return None
-
+    async def _export(self, _requests: object, context: _Context) -> bytes:
         if self._calls >= GRPC_CALLS:
             answer = said(_FULL)
         else:
             self._calls += 1
+            place = _Place(self._reads)
             try:
-                answer = said(await self._relay.post(_head(context), body))
+                answer = said(await self._relay.post(_head(context), partial(place.body, context)))
             except Exception:  # noqa: BLE001 - grpcio would tell the sender what went wrong
                 _log.exception("a call of OTLP over gRPC failed")
                 answer = said(Answered(status=500))
             finally:
                 self._calls -= 1
+                place.give()
         if answer.code:
             code = next(one for one in self._grpc.StatusCode if one.value[0] == answer.code)
             await context.abort(code, answer.text, answer.trailers)
         return answer.body
+
+
+class _Place:
+    """One call's place among those whose messages are held: they bound what memory is needed."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._taken = False
+
+    async def body(self, context: _Context) -> bytes | None:
+        """Receive the message; of a small one the place is free for another at once.
+
+        What grpcio hands to a handler, an iterator, keeps each message until it is collected as
+        garbage; a context does not.
+        """
+        await self._places.acquire()
+        self._taken = True
+        request = await context.read()
+        if not isinstance(request, bytes):
+            return None
+        if len(request) <= GRPC_SMALL_BYTES:
+            self.give()
+        return request
+
+    def give(self) -> None:
+        """Leave it to the next, if it was taken."""
+        if self._taken:
+            self._taken = False
+            self._places.release()
 
 
 def _head(context: _Context) -> Head:
@@ -213,6 +241,8 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", REQUEST_BYTES),  # before unpacking, and while it lasts
     ("grpc.max_allowed_incoming_connections", GRPC_CONNECTIONS),
     ("grpc.max_concurrent_streams", GRPC_STREAMS),
+    ("grpc.http2.bdp_probe", 0),  # or megabytes of a message are fetched before it is asked for
+    ("grpc.http2.lookahead_bytes", GRPC_AHEAD_BYTES),
     ("grpc.max_metadata_size", GRPC_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", GRPC_METADATA_BYTES),
     ("grpc.server_handshake_timeout_ms", _ms(COLLECT_HANDSHAKE_SECONDS)),
@@ -249,6 +279,7 @@ class _Context(Protocol):
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...] | None: ...
     def auth_context(self) -> dict[str, list[bytes]]: ...
     def peer(self) -> str: ...
+    async def read(self) -> object: ...
     abort: Callable[[object, str, tuple[tuple[str, bytes], ...]], Awaitable[NoReturn]]
 
 
