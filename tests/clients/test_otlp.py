@@ -183,10 +183,10 @@ def test_the_collector_of_the_page_sends_a_file_and_outlives_both_ends(tmp_path:
         command = [OTELCOL, "--config", f"file:{config}"]
         with Sender(tmp_path, command):
             time.sleep(1)
-            _append(log, 0, 50)
+            append(log, 0, 50)
             eventually(lambda: counts(server)["stored"] == 50, 60)
             server.kill()
-            _append(log, 50, 100)
+            append(log, 50, 100)
             with ship.again(server) as later:
                 eventually(lambda: counts(later)["stored"] >= 100, 60)
                 found = events(later)
@@ -195,7 +195,8 @@ def test_the_collector_of_the_page_sends_a_file_and_outlives_both_ends(tmp_path:
     assert b"audit.log" in base64.b64decode(found[0]["raw"])
 
 
-def _append(log: Path, first: int, end: int) -> None:
+def append(log: Path, first: int, end: int) -> None:
+    """Lines of a log, one for each number."""
     with log.open("a") as file:
         for number in range(first, end):
             file.write(TRAIL.replace("e-1", f"e-{number}") + "\n")

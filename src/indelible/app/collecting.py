@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 
 import msgspec
+from starlette.types import ASGIApp
 
 from indelible.app import wire
 from indelible.app.collector import WORKS
 from indelible.app.completeness import declare_lost
 from indelible.app.core import Core
 from indelible.app.listeners import LISTENED, addresses
+from indelible.app.relaying import Answering
 from indelible.app.rooms import LiveRooms
 from indelible.base.errors import Busy, DiskFull, IndelibleError, LedgerStopped
 from indelible.base.limits import NAME_CHARS
@@ -26,9 +29,12 @@ _log = logging.getLogger(__name__)
 class CollectorLink:
     """Answers a collector only when what it handed over is durable."""
 
-    def __init__(self, run: Path, core: Core, rooms: LiveRooms, recorder: Recorder) -> None:
+    def __init__(
+        self, run: Path, core: Core, rooms: LiveRooms, recorder: Recorder, serve: ASGIApp
+    ) -> None:
         self._path = run / "collect.sock"
         self._core, self._rooms, self._recorder = core, rooms, recorder
+        self._serve = serve
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -70,19 +76,23 @@ class CollectorLink:
             return
         self._writer = writer
         self._tell_sources()
+        relay = Answering(self._serve, partial(_send, writer), lambda: self._closing)
         try:
             while (message := await wire.receive(reader)) is not None:
-                task = asyncio.get_running_loop().create_task(self._hear(message, writer))
+                task = asyncio.get_running_loop().create_task(self._hear(message, writer, relay))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
         except asyncio.CancelledError:  # the loop is closing: there is nobody left to tell
             return
         finally:
             self._writer, self._troubles = None, None
+            relay.gone()
             self._core.sourcing.figures.clear()
             writer.close()
 
-    async def _hear(self, message: wire.Message, writer: asyncio.StreamWriter) -> None:
+    async def _hear(
+        self, message: wire.Message, writer: asyncio.StreamWriter, relay: Answering
+    ) -> None:
         match message:
             case wire.Deliver(number=number, submission=submission):
                 _send(writer, await self._deliver(number, submission))
@@ -92,6 +102,10 @@ class CollectorLink:
                 _send(writer, await self._gap(message))
             case wire.Figures(source=source, tenant=tenant, figures=figures):
                 self._core.sourcing.figures[(source, tenant)] = figures
+            case wire.Post():
+                await relay.answer(message)
+            case wire.BodyOf():
+                relay.body(message)
             case wire.Stranger():
                 await self._stranger(message)
             case wire.Listening(where=where, troubles=troubles):

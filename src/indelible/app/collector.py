@@ -21,6 +21,7 @@ import msgspec
 
 from indelible.app import wire
 from indelible.app.listeners import Listener, listeners_of
+from indelible.app.relaying import Asking
 from indelible.base.clock import monotonic, wall_us
 from indelible.base.errors import IndelibleError, LedgerStopped, Unreachable
 from indelible.base.limits import (
@@ -64,6 +65,7 @@ class Collector:
         self._number = 0
         self._waiting: dict[int, asyncio.Future[wire.Delivered]] = {}
         self._room = _Room(COLLECT_BYTES)
+        self.relay = Asking(self._told, self._room.of)
         self._strangers: dict[tuple[str, str, str], int] = {}
         self._named: set[tuple[str, str, str]] = set()  # of this minute
         self._named_since = monotonic()
@@ -164,11 +166,14 @@ class Collector:
         answer: asyncio.Future[wire.Delivered] = asyncio.get_running_loop().create_future()
         self._waiting[message.number] = answer
         try:
-            self.tell(message)
-            await self._writer.drain()
+            await self._told(message)
             return await answer
         finally:
             del self._waiting[message.number]
+
+    async def _told(self, message: wire.Message) -> None:
+        self.tell(message)
+        await self._writer.drain()
 
     def tell(self, message: wire.Message) -> None:
         """Send one message; a writer that is gone ends this process anyway."""
@@ -187,6 +192,8 @@ class Collector:
                     waiting = self._waiting.get(number)
                     if waiting is not None and not waiting.done():
                         waiting.set_result(message)
+                case wire.Posted():
+                    self.relay.hear(message)
                 case _:
                     pass
 
@@ -314,7 +321,7 @@ async def run_collector(settings: Settings, run: Path) -> None:
     reporting = loop.create_task(hub.report())
     stopping = loop.create_task(stop.wait())
     await hub.changed.wait()
-    listeners = listeners_of(settings, hub)
+    listeners = listeners_of(settings, hub, hub.relay)
     tasks = _Tasks(hub)
     settling = loop.create_task(_settle(hub, tasks, listeners))
     await asyncio.wait((hearing, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -8,12 +8,13 @@ import ssl
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from indelible.base.errors import SettingsError
+from indelible.base.errors import BadRequest, IndelibleError, SettingsError
 from indelible.base.limits import COLLECT_HANDSHAKE_SECONDS, COLLECT_READ_BYTES, WAITING_CONNECTIONS
 from indelible.base.settings import Settings
+from indelible.ingest.protocols import otlp_grpc
 from indelible.ingest.protocols.connections import Connections, Serve, serve_relp, serve_syslog
 from indelible.ingest.protocols.datagrams import Datagrams, open_socket
-from indelible.ingest.protocols.hub import Hub
+from indelible.ingest.protocols.hub import Hub, Relay
 from indelible.server.run import tls_context
 
 
@@ -112,6 +113,47 @@ class _Udp:
             await self._datagrams.close()
 
 
+class _Grpc:
+    """The listener of OTLP over gRPC, with TLS where the server has a certificate."""
+
+    name = "otlp_grpc"
+
+    def __init__(self, relay: Relay, at: str, settings: Settings) -> None:
+        self.where, self.trouble = "", ""
+        self._at, self._settings = at, settings
+        self._server = otlp_grpc.Server(relay)
+
+    async def settle(self) -> None:
+        """See `Listener.settle`; who may send is asked at every call."""
+        if self.where:
+            return
+        host, port = split(self._at)
+        try:
+            port = await self._server.open(host, port, _certificates(self._settings))
+        except (OSError, SettingsError, BadRequest) as error:
+            remedy = f". {error.remedy}" if isinstance(error, IndelibleError) else ""
+            self.trouble = f"{self.name}: cannot listen on {self._at}: {error}{remedy}"
+            return
+        self.trouble, self.where = "", _where((host, port))
+
+    async def close(self) -> None:
+        """See `Listener.close`."""
+        await self._server.close()
+
+
+def _certificates(settings: Settings) -> otlp_grpc.Certificates | None:
+    """What `tls_context` would load, for a library that speaks TLS itself; raises as it does."""
+    if tls_context(settings) is None:
+        return None
+    assert settings.tls_key is not None
+    assert settings.tls_cert is not None
+    asked = settings.tls_client_ca
+    return otlp_grpc.Certificates(
+        settings.tls_key.read_bytes(), settings.tls_cert.read_bytes(),
+        asked.read_bytes() if asked is not None else None,
+    )
+
+
 class _Way(NamedTuple):
     """A stream listener's setting, its protocol, and whether it speaks TLS."""
 
@@ -138,11 +180,12 @@ def addresses(settings: Settings) -> dict[str, str]:
     named = {
         "syslog_udp": settings.syslog_udp, "syslog_tcp": settings.syslog_tcp,
         "syslog_tls": settings.syslog_tls, "relp": settings.relp, "relp_tls": settings.relp_tls,
+        "otlp_grpc": settings.otlp_grpc,
     }
     return {name: at for name, at in named.items() if at is not None}
 
 
-def listeners_of(settings: Settings, hub: Hub) -> list[Listener]:
+def listeners_of(settings: Settings, hub: Hub, relay: Relay) -> list[Listener]:
     """A listener for every address that the settings name."""
     named = addresses(settings)
     found: list[Listener] = []
@@ -156,6 +199,8 @@ def listeners_of(settings: Settings, hub: Hub) -> list[Listener]:
             found.append(
                 _Streams(hub, way.setting, way.protocol, named[way.setting], way.serve, context)
             )
+    if "otlp_grpc" in named:
+        found.append(_Grpc(relay, named["otlp_grpc"], settings))
     return found
 
 

@@ -17,7 +17,7 @@ import msgspec
 from indelible.base.clock import monotonic
 from indelible.base.errors import IndelibleError, Unreachable
 from indelible.base.limits import LINK_FRAME_BYTES, LINK_SECONDS, POLL_SECONDS
-from indelible.ingest.protocols.hub import Configured
+from indelible.ingest.protocols.hub import Answered, Configured, Head
 from indelible.ingest.submission import Submission, SubmitResult
 
 
@@ -160,6 +160,27 @@ class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
     again: bool = False
 
 
+class Post(msgspec.Struct, frozen=True, tag="post"):
+    """Collector to writer: answer this request; `Posted` of the same number answers."""
+
+    number: int
+    head: Head
+
+
+class BodyOf(msgspec.Struct, frozen=True, tag="body"):
+    """Collector to writer: the body of a request; None when its sender has gone."""
+
+    number: int
+    body: bytes | None
+
+
+class Posted(msgspec.Struct, frozen=True, tag="posted"):
+    """Writer to collector: the answer to a `Post`; without one, its body is asked for."""
+
+    number: int
+    answer: Answered | None = None
+
+
 class Stranger(msgspec.Struct, frozen=True, tag="stranger"):
     """Collector to writer: somebody whom no source names tried to send, `count` times."""
 
@@ -178,8 +199,8 @@ class Listening(msgspec.Struct, frozen=True, tag="listening"):
 
 Message = (
     Progress | SealNow | Checked | Sealed | Reloaded | ColumnsMoved | Trouble | ChunkOf | Flush
-    | Ask | Answer | Refused | Sources | Deliver | Keep | Gap | Figures | Delivered |
-    Stranger | Listening
+    | Ask | Answer | Refused | Sources | Deliver | Keep | Gap | Figures | Delivered
+    | Post | BodyOf | Posted | Stranger | Listening
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -48,7 +48,7 @@ async def run_writer(place: Place, run: Path) -> None:
     listener = await link.listen(core)
     rooms = LiveRooms(core, ProcessEngine(link, Questions(run, place.settings.query_workers)))
     app = build_app(rooms, place.settings)
-    collector = CollectorLink(run, core, rooms, app.audit)
+    collector = CollectorLink(run, core, rooms, app.audit, app)
     core.not_ready = lambda: [
         *([] if link.connected else ["the sealer process is starting"]), *collector.not_ready(),
     ]

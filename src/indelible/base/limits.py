@@ -235,6 +235,19 @@ STRANGERS_SECONDS: Final = 1.0
 
 # --- foreign protocols over HTTP
 OTLP_RAW_BYTES: Final = 32 << 20  # kept of one request: each record carries its resource again
+GRPC_CONNECTIONS: Final = 1_024  # open at once; one more is hung up on
+GRPC_STREAMS: Final = 64  # calls at once of one connection; the sender waits with the next
+GRPC_CALLS: Final = 512  # under way, of all connections; one more is asked to come again
+GRPC_READS: Final = 8  # requests held at once, REQUEST_BYTES each at most; others wait
+GRPC_SMALL_BYTES: Final = 65_536  # a request of no more than this does not count when it is there
+GRPC_AHEAD_BYTES: Final = 262_144  # of a message, received before it is asked for
+GRPC_METADATA_BYTES: Final = 16_384  # of one call; a token fits many times
+GRPC_IDLE_SECONDS: Final = 300  # a connection without a call is closed; exporters open another
+GRPC_PING_SECONDS: Final = 60  # of silence; then the other end is asked whether it is there
+GRPC_PONG_SECONDS: Final = 20  # without its answer it is taken for gone
+GRPC_PINGS_SECONDS: Final = 10  # a sender that asks more often, three times, is hung up on
+GRPC_DRAIN_SECONDS: Final = 4.0  # calls under way at a stop; shorter than COLLECT_DRAIN_SECONDS
+GRPC_STATUS_CHARS: Final = 1_024  # of an error's text: a client reads a few KiB of trailers
 HEC_CHANNELS: Final = 10_000  # whose acknowledgements are counted; the oldest unused is forgotten
 HEC_ACKS: Final = 10_000  # asked for at once
 LOKI_RAW_BYTES: Final = 32 << 20  # kept of one request: each entry carries its labels again

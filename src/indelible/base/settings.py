@@ -325,12 +325,14 @@ def check_listening(settings: Settings) -> None:
     """Raise `SettingsError` when tokens would cross the network in clear."""
     if settings.tls_cert is not None or settings.insecure_plaintext:
         return
-    try:
-        loopback = ipaddress.ip_address(settings.host).is_loopback
-    except ValueError:
-        loopback = settings.host == "localhost"
-    if not loopback:
-        raise _bad(
-            "host", f"listening on {settings.host} without TLS would send tokens in clear",
-            "Set tls_cert and tls_key, or insecure_plaintext when a proxy in front speaks TLS.",
-        )
+    grpc = (settings.otlp_grpc or "localhost:0").rpartition(":")[0]
+    for name, host in (("host", settings.host), ("otlp_grpc", grpc.strip("[]"))):
+        try:
+            loopback = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            loopback = host == "localhost"
+        if not loopback:
+            raise _bad(
+                name, f"listening on {host} without TLS would send tokens in clear",
+                "Set tls_cert and tls_key, or insecure_plaintext when a proxy in front speaks TLS.",
+            )

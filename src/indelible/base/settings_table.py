@@ -133,6 +133,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Address | None,
         About("address to take RELP over TLS at; off without", "uses `tls_cert` as `syslog_tls`"),
     ] = None
+    otlp_grpc: Annotated[
+        Address | None,
+        About(
+            "address to take OpenTelemetry's logs over gRPC at; off without",
+            "4317 by convention; speaks TLS when `tls_cert` is set, and beyond the loopback it has "
+            "to, as `port`",
+        ),
+    ] = None
     follow_paths: Annotated[
         tuple[str, ...],
         About(

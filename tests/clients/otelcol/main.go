@@ -1,5 +1,5 @@
 // The OpenTelemetry Collector that tests/clients/test_otlp.py runs: it follows files, keeps a queue on
-// disk and sends OTLP over HTTP. Build it with `go build -o otelcol .` and put it on the PATH.
+// disk and sends OTLP over HTTP or gRPC. Build it with `go build -o otelcol .` and put it on the PATH.
 
 package main
 
@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/confmap/provider/envprovider"
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/otlpexporter"
 	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/otelcol"
@@ -33,7 +34,7 @@ func main() {
 		if err != nil {
 			return f, err
 		}
-		f.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](otlphttpexporter.NewFactory())
+		f.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](otlphttpexporter.NewFactory(), otlpexporter.NewFactory())
 		return f, err
 	}
 	set := otelcol.CollectorSettings{

@@ -20,6 +20,7 @@ from indelible.base.settings import Settings
 from indelible.ingest.sources import SourceSettings
 from indelible.ingest.submission import Submission, SubmitResult
 from indelible.selfaudit import SelfAudit
+from indelible.server.application import build_app
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 EMPTY = Submission(source="web", tenant="", events=[], protocol="relp", parser="", peer="")
@@ -50,7 +51,9 @@ def linked(folder: Path, body: Callable[[Core, Rooms, Path], Awaitable[None]]) -
     async def main() -> None:
         core = Core(place, place.open(), lambda durable: None)
         rooms = Rooms(core)
-        link = CollectorLink(folder, core, rooms, SelfAudit(rooms.record))
+        link = CollectorLink(
+            folder, core, rooms, SelfAudit(rooms.record), build_app(rooms, place.settings)
+        )
         listener = await link.listen()
         await core.begin()
         try:

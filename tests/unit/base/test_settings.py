@@ -141,7 +141,7 @@ def test_lists_are_comma_separated_in_the_environment(tmp_path: Path) -> None:
     assert settings.load(folder(tmp_path), env).trusted_proxies == ("10.0.0.0/8", "::1")
 
 
-WITHOUT_DEFAULT = r"tls_\w+|state|syslog_\w+|relp\w*"
+WITHOUT_DEFAULT = r"tls_\w+|state|syslog_\w+|relp\w*|otlp_grpc"
 
 
 def test_written_settings_load_back_and_list_every_setting(tmp_path: Path) -> None:
@@ -176,6 +176,22 @@ def test_listening_beyond_loopback_needs_tls(tmp_path: Path, host: str, fine: bo
             settings.check_listening(loaded)
     settings.check_listening(
         settings.load(folder(tmp_path), ENV, {"host": host, "insecure_plaintext": True})
+    )
+
+
+@pytest.mark.parametrize(("at", "fine"), [("127.0.0.1:4317", True), ("[::1]:4317", True),
+                                          ("localhost:4317", True), ("0.0.0.0:4317", False),
+                                          ("[::]:4317", False)])
+def test_grpc_beyond_loopback_needs_tls(tmp_path: Path, at: str, fine: bool) -> None:
+    loaded = settings.load(folder(tmp_path), ENV, {"otlp_grpc": at})
+    if fine:
+        settings.check_listening(loaded)
+    else:
+        with pytest.raises(SettingsError) as raised:
+            settings.check_listening(loaded)
+        assert raised.value.field == "otlp_grpc"
+    settings.check_listening(
+        settings.load(folder(tmp_path), ENV, {"otlp_grpc": at, "insecure_plaintext": True})
     )
 
 

@@ -30,7 +30,7 @@ def settings(folder: Path, **more: object) -> Settings:
 @contextlib.asynccontextmanager
 async def listening(hub: MemoryHub, folder: Path, **more: object) -> AsyncIterator[list[int]]:
     """Listeners at free ports; their ports."""
-    found = listeners.listeners_of(settings(folder, **more), hub)
+    found = listeners.listeners_of(settings(folder, **more), hub, None)
     for one in found:
         await one.settle()
         assert not one.trouble, one.trouble
@@ -121,7 +121,7 @@ async def body_last_line(hub: MemoryHub, folder: Path) -> None:
 
 async def body_disabled(hub: MemoryHub, folder: Path) -> None:
     """Senders of a source that is disabled are hung up on at once."""
-    found = listeners.listeners_of(settings(folder, syslog_tcp="127.0.0.1:0"), hub)
+    found = listeners.listeners_of(settings(folder, syslog_tcp="127.0.0.1:0"), hub, None)
     await found[0].settle()
     reader, writer = await connected(int(found[0].where.rpartition(":")[2]))
     writer.write(b"<1>one\n")
@@ -322,7 +322,7 @@ def test_what_cannot_listen_says_why_and_tries_again(tmp_path: Path) -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             at = f"127.0.0.1:{taken.getsockname()[1]}"
-            [one] = listeners.listeners_of(settings(tmp_path, syslog_tcp=at), MemoryHub(WEB))
+            [one] = listeners.listeners_of(settings(tmp_path, syslog_tcp=at), MemoryHub(WEB), None)
             await one.settle()
             assert at in one.trouble
         await one.settle()

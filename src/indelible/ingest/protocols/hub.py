@@ -2,12 +2,13 @@
 
 Transports that hold connections or files of their own (syslog, RELP, files, pulls) run in the
 collector process (`app.collector`), so that hostile bytes are parsed beside the writer and not in
-it. They know nothing of processes: `Hub` is all they see, and tests fulfil it in memory.
+it. They know nothing of processes: `Hub` is all they see, and tests fulfil it in memory. One whose
+senders carry tokens, which the collector does not know, sees a `Relay` instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -69,3 +70,38 @@ class Hub(Protocol):
 
     async def keep(self, settings: SourceSettings, positions: Mapping[str, bytes]) -> None:
         """Keep durably how far a source was read; an empty value forgets a position."""
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """A request of a protocol that the server speaks over HTTP, before its body is received.
+
+    Header names are in lower case. `certificate` is the name in the sender's, empty without one.
+    """
+
+    path: str
+    headers: list[tuple[bytes, bytes]]
+    peer: tuple[str, int]
+    certificate: str = ""
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's answer, as over HTTP; `status` is 0 when the request had no body."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]] = []
+    body: bytes = b""
+
+
+Body = Callable[[], Awaitable[bytes | None]]
+"""Receives a request's body; None when the sender has gone."""
+
+
+class Relay(Protocol):
+    """The server behind its HTTP port, as a transport of the same requests sees it."""
+
+    async def post(self, head: Head, body: Body) -> Answered:
+        """What the server answers: the very answer that the same request has over HTTP.
+
+        `body` is received only when the head is admitted, and within the time a body has there.
+        When this is cancelled before the body was received, nothing of the request is stored.
+        """
