@@ -1,0 +1,52 @@
+"""A stream of a real nats-server, read: each message once, from where it was read to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.kafka import story
+from support.kafka_source import until
+from support.nats import Nats, needs_nats
+from support.nats_source import (
+    expected,
+    hub_of,
+    kept,
+    losses,
+    message,
+    messages,
+    often,
+    reading,
+    users,
+)
+
+pytestmark = needs_nats
+_often = pytest.fixture(autouse=True)(often)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Nats]:
+    with Nats(tmp_path / "nats") as found:
+        yield found
+
+
+@story
+async def test_messages_are_read_in_order_and_once(server: Nats) -> None:
+    hub = hub_of(server)
+    await server.make("AUDIT")
+    await server.send("audit.a", messages(0, 3_000))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 3_001, task)
+        await server.send("audit.a", messages(3_000, 3_010))
+        await until(lambda: kept(hub).next == 3_011, task)
+        assert hub.shown["behind"] == "0 messages"
+        assert await server.consumers("AUDIT") != []
+    async with reading(hub) as task:
+        await server.send("audit.a", [message(3_010)])
+        await until(lambda: kept(hub).next == 3_012, task)
+    assert users(hub) == expected(0, 3_011)
+    assert losses(hub) == []
+    assert sum(len(one.events) for one in hub.submissions) == 3_011
+    assert await server.consumers("AUDIT") == [], "it cleans up behind itself"
