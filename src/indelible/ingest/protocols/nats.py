@@ -145,8 +145,11 @@ class _Consuming:
                 f" {seen.config.retention})", field="consumer",
                 remedy="Name a durable consumer that nobody else reads with: consumer=NAME.",
             )
-        if bound is not None:
-            _fit(bound, options.subjects, options.consumer)
+        if bound is not None and (wrong := misfit(bound, options.subjects)):
+            raise BadRequest(
+                f"the consumer {options.consumer} {wrong}", field="consumer",
+                remedy="Name another one; a consumer that is not there is made as it should be.",
+            )
         self._some = bool(bound.config.subjects if bound is not None else options.subjects)
         floor = None if bound is None else Floor(
             bound.ack_floor.stream_seq, bound.delivered.stream_seq)
@@ -160,7 +163,7 @@ class _Consuming:
             return False
         most = made.config.max_ack_pending
         self._most = most if most > 0 else NATS_PENDING
-        server.read_with(options.consumer or self._own, made.config)
+        await server.read_with(options.consumer or self._own, made.config)
         again = await server.look()
         return again is not None and again.created == seen.created
 
@@ -363,22 +366,18 @@ class _Consuming:
         }
         if self._newest_us:
             figures["last message"] = rfc3339(self._newest_us)
-        if self._trouble:
-            figures["trouble"] = self._trouble
+        if trouble := self._trouble or self._server.trouble:
+            figures["trouble"] = trouble
         self._hub.figures(self._settings, figures)
 
 
-def _fit(bound: Consumer, subjects: Sequence[str], name: str) -> None:
-    """Raise `BadRequest` where a consumer that is there cannot be read with."""
-    config, wrong = bound.config, ""
+def misfit(bound: Consumer, subjects: Sequence[str]) -> str:
+    """Why a consumer that is there cannot be read with; '' where it can."""
+    config = bound.config
     if config.deliver_subject:
-        wrong = "pushes its messages to a subject"
-    elif config.ack_policy != "explicit":  # with `all` a later one stands for what never came
-        wrong = "does not have every message acknowledged by itself (its ack policy)"
-    elif subjects and set(subjects) != set(config.subjects):
-        wrong = f"reads the subjects {', '.join(config.subjects) or '>'}"
-    if wrong:
-        raise BadRequest(
-            f"the consumer {name} {wrong}", field="consumer",
-            remedy="Name another one; a consumer that is not there is made as it should be.",
-        )
+        return "pushes its messages to a subject"
+    if config.ack_policy != "explicit":  # with `all` a later one stands for what never came
+        return "does not have every message acknowledged by itself (its ack policy)"
+    if subjects and set(subjects) != set(config.subjects):
+        return f"reads the subjects {', '.join(config.subjects) or '>'}"
+    return ""

@@ -129,14 +129,14 @@ def judged(kept: Kept | None, now: Seen, floor: Floor | None, latest: bool, some
     if kept is None:
         low = now.first if floor is None else max(now.first, floor.acked + 1)
         low = end if latest and floor is None else low
-        return Judged(Kept(now.created, low, end, _holey(now)))
+        kept = Kept(now.created, low, end, _holey(now))
     if kept.created != now.created:
         text = "the stream was deleted and made again"
         fresh = Kept(now.created, now.first, end, _holey(now))
         return Judged(fresh, Hole("stream_recreated", text, kept.next, kept.end - 1), not some)
-    if kept.next > end:
-        text = (f"the stream ends at {now.last}, before what was read: it was restored from an"
-                " older copy, or servers lost some of it")
+    if kept.end > end:
+        text = (f"the stream ends at {now.last}, and it had ended at {kept.end - 1}: it was"
+                " restored from an older copy, or servers lost some of it")
         fresh = Kept(now.created, now.first, end, _holey(now), kept.turns + 1)
         return Judged(fresh, Hole("stream_shorter", text, kept.next, kept.end - 1), not some)
     if floor is not None and floor.acked >= kept.next:
@@ -144,11 +144,17 @@ def judged(kept: Kept | None, now: Seen, floor: Floor | None, latest: bool, some
                 " with it, or the ledger is an older copy")
         hole = Hole("acknowledged", text, kept.next, floor.acked)
         return Judged(_moved(kept, floor.acked + 1, end), hole, not some)
+    return _left(kept, now, floor, some)
+
+
+def _left(kept: Kept, now: Seen, floor: Floor | None, some: bool) -> Judged:
+    """What is still there of what was not read, and what of it a consumer may give again."""
+    end = now.last + 1
+    hole: Hole | None = None
     begin = kept.low or kept.next
     again = kept.next - 1 if kept.low else 0
     if floor is not None:
         begin, again = max(begin, floor.acked + 1), floor.given
-    hole: Hole | None = None
     if begin < now.first and (not some or now.config.retention == LIMITS):
         text = "retention, a limit or a purge deleted messages before they were read"
         hole = Hole("expired", text, begin, now.first - 1)

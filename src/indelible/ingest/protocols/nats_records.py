@@ -54,9 +54,10 @@ class Place(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A message as the server gives it; `headers` are the bytes between its subject and payload."""
+    """A message as the server gives it: its subject, which may be any bytes, and the block of its
+    headers as they stand before the payload."""
 
-    subject: str
+    subject: bytes
     sequence: int
     time_ns: int
     payload: bytes
@@ -147,7 +148,7 @@ def _known(
     """What the envelope says: above all when the server stored it, which nobody else can set."""
     about: dict[str, object] = {
         "stream": stem.stream, "sequence": record.sequence,
-        "subject": shown(record.subject.encode("utf-8", "surrogateescape")),
+        "subject": shown(record.subject),
     }
     if status:
         about["status"] = status
@@ -173,7 +174,7 @@ def _deletion(
             break
     else:
         return None
-    subject = record.subject.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    subject = record.subject.decode("utf-8", "replace")
     event = Event(
         action="nats.subject.delete",
         actor=Actor(type=ActorType.SYSTEM, id="nats"),

@@ -35,6 +35,7 @@ from indelible.ingest.protocols.nats_settings import Login, Options, context_of,
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
+    from nats.aio.subscription import Subscription
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -120,9 +121,10 @@ class Server:
         self._tls = context_of(options, secret)
         self._client: Client = library.Client()
         self._errors = library.errors
-        self._last = ""
+        self._last = self.trouble = ""  # `trouble`: a right that is missing, though it is read
+        self._subscription: Subscription | None = None
         self._sid = -1
-        self._inbox = ""
+        self._inbox = self._consumer = ""
         self._pull_subject = ""
         self._arrived: deque[Given | tuple[int, str]] = deque()
         self._bell = asyncio.Event()
@@ -165,9 +167,6 @@ class Server:
             self._check_tls()
             taken = self._client._process_msg
             self._client._process_msg = self._hearing(taken)  # type: ignore[method-assign]
-            self._inbox = self._client.new_inbox()
-            subscription = await self._client.subscribe(self._inbox)
-            self._sid = subscription._id
         except (OSError, TimeoutError, self._errors.Error) as error:
             raise self._unreachable(error) from error
 
@@ -208,6 +207,8 @@ class Server:
 
     async def _heard_error(self, error: Exception) -> None:
         self._last = _words(error)
+        if "permissions violation" in self._last.lower():
+            self.trouble = self._last
         _log.info("NATS: %s", self._last)
 
     async def _heard_end(self) -> None:
@@ -287,8 +288,20 @@ class Server:
 
     # --- messages
 
-    def read_with(self, name: str, config: ConsumerConfig) -> None:
-        """Take messages from this consumer from now on, as many at once as it lets us."""
+    async def read_with(self, name: str, config: ConsumerConfig) -> None:
+        """Take messages from this consumer from now on, as many at once as it lets us.
+
+        What was asked of another one before is heard no more.
+        """
+        self._consumer = name
+        self._inbox = self._client.new_inbox()
+        try:
+            if self._subscription is not None:
+                await self._subscription.unsubscribe()
+            self._subscription = await self._client.subscribe(self._inbox)
+        except (OSError, TimeoutError, self._errors.Error) as error:
+            raise self._unreachable(error) from error
+        self._sid = self._subscription._id
         api, stream = self._options.api, self._options.stream
         self._pull_subject = f"{api}.CONSUMER.MSG.NEXT.{stream}.{name}"
         self._batch = min(NATS_PULL, config.max_batch or NATS_PULL)
@@ -373,14 +386,15 @@ class Server:
                 return
             answer = bytes(reply).decode("ascii", "replace")
             place = place_of(answer)
+            if place is not None and place.consumer != self._consumer:
+                return
             if place is not None and self._left <= 0:
                 self._arrived.append((0, "it gives more than was asked for"))
                 self._closed = True
             elif place is not None:
                 self._left -= 1
                 record = Record(
-                    bytes(subject).decode("utf-8", "surrogateescape"), place.sequence,
-                    place.time_ns, payload, headers or b"")
+                    bytes(subject), place.sequence, place.time_ns, payload, headers or b"")
                 self._arrived.append(Given(record, place, answer))
             else:
                 status, _ = headers_of(headers or b"")

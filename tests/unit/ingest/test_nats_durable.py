@@ -1,0 +1,154 @@
+"""A durable consumer: what is acknowledged is durable, and what is not comes again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indelible.base.errors import BadRequest
+from support.kafka import story
+from support.kafka_source import until
+from support.nats import Nats, needs_nats
+from support.nats_source import (
+    expected,
+    hub_of,
+    kept,
+    losses,
+    lost,
+    message,
+    messages,
+    often,
+    reading,
+    users,
+)
+
+pytestmark = needs_nats
+_often = pytest.fixture(autouse=True)(often)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Nats]:
+    with Nats(tmp_path / "nats") as found:
+        yield found
+
+
+@story
+async def test_a_work_queue_is_emptied_only_of_what_is_durable(server: Nats) -> None:
+    hub = hub_of(server, consumer="indelible")
+    await server.make("AUDIT", retention="workqueue")
+    await server.send("audit.a", messages(0, 20))
+    hub.open.clear()
+    async with reading(hub) as task:
+        await until(lambda: hub.shown.get("behind") == "0 messages", task)
+        assert (await server.state("AUDIT"))["messages"] == 20
+        hub.open.set()
+        await until(lambda: kept(hub).next == 21, task)
+        while (await server.state("AUDIT"))["messages"]:
+            assert not task.done()
+        await server.send("audit.a", messages(20, 30))
+        await until(lambda: kept(hub).next == 31, task)
+    assert users(hub) == expected(0, 30)
+    assert losses(hub) == []
+
+
+@story
+async def test_what_was_given_to_one_who_died_comes_again(server: Nats) -> None:
+    """Nothing of it is lost, although what is newer comes first and was kept meanwhile."""
+    hub = hub_of(server, consumer="indelible")
+    await server.make("AUDIT", retention="workqueue")
+    await server.durable("AUDIT", "indelible", ack_wait=2_000_000_000)
+    await server.send("audit.a", messages(0, 5))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 6, task)
+    await server.send("audit.a", messages(5, 15))
+    assert await server.pull("AUDIT", "indelible", 10, ack=False) == 10
+    await server.send("audit.a", messages(15, 20))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 21, task)
+        assert kept(hub).low == 6
+        await until(lambda: len(users(hub)) == 20, task)
+        await until(lambda: kept(hub).low == 0, task)
+    assert users(hub) == expected(0, 5) + expected(15, 20) + expected(5, 15)
+    assert losses(hub) == []
+    assert (await server.state("AUDIT"))["messages"] == 0
+
+
+@story
+async def test_a_durable_that_is_removed_costs_nothing_that_it_owed(server: Nats) -> None:
+    hub = hub_of(server, consumer="indelible")
+    await server.make("AUDIT")
+    await server.durable("AUDIT", "indelible", ack_wait=60_000_000_000)
+    await server.send("audit.a", messages(0, 10))
+    assert await server.pull("AUDIT", "indelible", 10, ack=False) == 10
+    await server.send("audit.a", messages(10, 15))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 16, task)
+        await server.asked("CONSUMER.DELETE.AUDIT.indelible")
+        await until(lambda: len(users(hub)) == 15, task)
+        await until(lambda: kept(hub).low == 0, task)
+    assert sorted(users(hub)) == sorted(expected(0, 15))
+    assert losses(hub) == []
+
+
+@story
+async def test_what_another_one_acknowledged_is_lost_here(server: Nats) -> None:
+    hub = hub_of(server, consumer="indelible")
+    await server.make("AUDIT")
+    await server.send("audit.a", messages(0, 5))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 6, task)
+    await server.send("audit.a", messages(5, 15))
+    assert await server.pull("AUDIT", "indelible", 4, ack=True) == 4
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 16, task)
+    assert lost(hub) == [("acknowledged", 6, 9)]
+    assert users(hub) == expected(0, 5) + expected(9, 15)
+
+
+@story
+async def test_a_small_allowance_of_the_consumer_is_kept_to(server: Nats) -> None:
+    hub = hub_of(server, consumer="indelible")
+    await server.make("AUDIT")
+    await server.durable("AUDIT", "indelible", max_ack_pending=10, max_batch=4)
+    await server.send("audit.a", messages(0, 60))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 61, task)
+    assert users(hub) == expected(0, 60)
+
+
+@story
+async def test_a_stream_that_acknowledging_empties_needs_a_named_consumer(server: Nats) -> None:
+    for retention in ("workqueue", "interest"):
+        hub = hub_of(server)
+        await server.make("AUDIT", retention=retention)
+        with pytest.raises(BadRequest, match=retention) as caught:
+            async with reading(hub) as task:
+                await until(lambda: False, task)
+        assert caught.value.field == "consumer"
+        await server.delete("AUDIT")
+
+
+@pytest.mark.parametrize(("config", "why"), [
+    ({"ack_policy": "all"}, "acknowledged by itself"),
+    ({"ack_policy": "none"}, "acknowledged by itself"),
+    ({"deliver_subject": "push.here"}, "pushes"),
+    ({"filter_subject": "audit.b"}, "audit.b"),
+])
+def test_a_consumer_that_cannot_be_read_with_is_refused(
+    server: Nats, config: dict[str, Any], why: str
+) -> None:
+    @story
+    async def told() -> None:
+        hub = hub_of(server, consumer="other", subjects="audit.a")
+        await server.make("AUDIT")
+        await server.durable("AUDIT", "other", **{"filter_subject": "audit.a", **config})
+        await server.send("audit.a", [message(1)])
+        with pytest.raises(BadRequest, match=why):
+            async with reading(hub) as task:
+                await until(lambda: False, task)
+        assert hub.contents == []
+
+    told()
