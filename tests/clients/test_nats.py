@@ -6,12 +6,14 @@ The commands are those of the documentation; messages are published with nats-py
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import shlex
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,30 +111,58 @@ def test_messages_arrive_as_the_page_says(tmp_path: Path, nats: Nats) -> None:
     assert "3 messages there, 1 to 3" in said
 
 
-def test_every_message_is_stored_once_through_kills(tmp_path: Path, nats: Nats) -> None:
+class Publisher(threading.Thread):
+    """Publishes all the time, each message until the server has stored it."""
+
+    def __init__(self, nats: Nats, total: int) -> None:
+        super().__init__()
+        self._nats, self._total, self.sent = nats, total, 0
+
+    def run(self) -> None:
+        while self.sent < self._total:
+            step = range(self.sent, self.sent + 250)
+            with contextlib.suppress(Exception):  # it is down now: all of it again, by its ids
+                asyncio.run(asyncio.wait_for(self._all(step), 20))
+                self.sent = step.stop
+
+    async def _all(self, numbers: range) -> None:
+        async def publish(client: Any) -> None:
+            stream = client.jetstream()
+            await asyncio.gather(*[stream.publish(
+                "audit.a", message(n), headers={"Nats-Msg-Id": str(n)}, timeout=3)
+                for n in numbers])
+
+        await self._nats.using(publish, allow_reconnect=False)
+
+
+def test_every_message_is_stored_once_through_kills_of_both(tmp_path: Path, nats: Nats) -> None:
     asyncio.run(nats.make("AUDIT"))
     place = house(tmp_path, nats)
-    total, step = 15_000, 500
-    batches = [range(begin, begin + step) for begin in range(0, total, step)]
+    publisher = Publisher(nats, 12_000)
     with Server(place) as server:
-        for number, numbers in enumerate(batches[:24]):
-            send(nats, numbers)
-            if number % 6 == 3:
-                soon(server, lambda: counts(server)["stored"] > 0)
-                kill_collector(server)
-            if number == 12:
+        publisher.start()
+        for part in (1, 2, 3, 4):
+            soon(server, lambda part=part: counts(server)["stored"] > 1_500 * part)
+            if part == 2:
                 nats.stop(signal.SIGKILL)
                 nats.start()
+            else:
+                kill_collector(server)
+        soon(server, lambda: publisher.sent > 9_000)
         server.kill()  # everything at once
-    for numbers in batches[24:]:
-        send(nats, numbers)
+    publisher.join(60)
+    total = (asyncio.run(nats.state("AUDIT")))["last_seq"]
     with Server(place) as server:
-        soon(server, lambda: counts(server)["stored"] >= total, 90.0)
+        soon(server, lambda: counts(server)["figures"].get("behind") == "0 messages"
+             and counts(server)["stored"] >= total, 90.0)
         figures = counts(server)
         found = events(server, "source:audit")
-    assert figures["stored"] == total
+    assert total >= 12_000
+    assert figures["stored"] == len(found) == total
     assert figures["conflicts"] == figures["repeats"] == figures["stretches"] == 0
-    assert Counter(one["actor"]["id"] for one in found) == {f"u{n}": 1 for n in range(total)}
+    assert {one["actor"]["id"] for one in found} == {f"u{n}" for n in range(12_000)}
+    assert [one["data"]["nats"]["sequence"] for one in found] in (
+        list(range(1, total + 1)), list(range(total, 0, -1)))
 
 
 def test_a_work_queue_is_emptied_through_kills(tmp_path: Path, nats: Nats) -> None:

@@ -77,11 +77,12 @@ class Nats:
 
     # --- as its users do, each with a connection of its own
 
-    async def _with(self, what: Any) -> Any:
+    async def using(self, what: Any, **more: Any) -> Any:
+        """What a client's work with a connection gives."""
         import nats
 
         scheme = "tls" if "tls" in self.login else "nats"
-        client = await nats.connect(f"{scheme}://{self.servers}", **self.login)
+        client = await nats.connect(f"{scheme}://{self.servers}", **self.login, **more)
         try:
             return await what(client)
         finally:
@@ -94,7 +95,7 @@ class Nats:
             answer = await client.request(f"$JS.API.{path}", json.dumps(said).encode(), timeout=5)
             return json.loads(answer.data)
 
-        found = await self._with(ask)
+        found = await self.using(ask)
         assert "error" not in found, found["error"]
         return found
 
@@ -130,7 +131,7 @@ class Nats:
             await asyncio.gather(*[
                 stream.publish(subject, one, headers=headers, timeout=20) for one in payloads])
 
-        await self._with(publish)
+        await self.using(publish)
 
     async def durable(self, stream: str, name: str, **config: Any) -> None:
         """A durable pull consumer as an administrator makes it."""
@@ -147,7 +148,7 @@ class Nats:
                 await one.ack_sync()
             return len(found)
 
-        taken: int = await self._with(take)
+        taken: int = await self.using(take)
         return taken
 
     def wire(self, *commands: bytes) -> bytes:

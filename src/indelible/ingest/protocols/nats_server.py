@@ -139,8 +139,8 @@ class Server:
     async def open(self) -> None:
         """Connect and log in; raises `Unreachable`.
 
-        nats-py encrypts only when the server asks for it. So passwords and tokens are handed over
-        only when it did, where TLS is configured, and a connection without is not used.
+        nats-py encrypts only when the server asks for it. So secrets are handed over, and used to
+        sign, only when it did, where TLS is configured, and a connection without is not used.
         """
         login, options = self._login, self._options
         scheme = "tls" if self._tls else "nats"
@@ -149,11 +149,12 @@ class Server:
             more |= {"user": options.user, "password": self._secured(login.password)}
         if login.token:
             more["token"] = self._secured(login.token)
-        if login.jwt:
-            more |= {"user_jwt_cb": lambda: bytearray(login.jwt.encode()),
-                     "signature_cb": self._signed}
-        elif login.seed:
-            more["nkeys_seed_str"] = login.seed
+        if login.seed:
+            more["signature_cb"] = self._signed
+            if login.jwt:
+                more["user_jwt_cb"] = lambda: bytearray(login.jwt.encode())
+            else:
+                self._client._public_nkey = login.public
         try:
             async with asyncio.timeout(NATS_ASK_SECONDS * len(options.servers)):
                 await self._client.connect(
@@ -191,6 +192,7 @@ class Server:
             )
 
     def _signed(self, nonce: str) -> bytes:
+        self._check_tls()
         pair = driver().from_seed(bytearray(self._login.seed.encode()))
         signature: bytes = pair.sign(nonce.encode())
         pair.wipe()

@@ -75,6 +75,7 @@ class Login(msgspec.Struct, frozen=True):
     password: str = ""
     token: str = ""
     seed: str = ""
+    public: str = ""
     jwt: str = ""
 
 
@@ -173,25 +174,30 @@ def login_of(options: Options, secret: bytes) -> Login:
         return Login(password=text)
     if options.login == "token":
         return Login(token=text)
-    login = Login(seed=text)
-    if options.login == "credentials":
-        jwt, seed = _JWT.search(text + "\n"), _SEED.search(text + "\n")
-        if jwt is None or seed is None:
-            raise BadRequest(
-                "the secret is no credentials file: it has no user JWT or no seed", field="secret",
-                remedy="Give the whole file as `nsc generate creds` writes it.",
-            )
-        login = Login(seed=seed[1], jwt=jwt[1])
+    if options.login == "nkey":
+        return Login(seed=text, public=_public(text))
+    jwt, seed = _JWT.search(text + "\n"), _SEED.search(text + "\n")
+    if jwt is None or seed is None:
+        raise BadRequest(
+            "the secret is no credentials file: it has no user JWT or no seed", field="secret",
+            remedy="Give the whole file as `nsc generate creds` writes it.",
+        )
+    return Login(seed=seed[1], public=_public(seed[1]), jwt=jwt[1])
+
+
+def _public(seed: str) -> str:
+    """The public key of a seed; raises `BadRequest` where it is none."""
+    nkeys = driver()
     try:
-        driver().from_seed(bytearray(login.seed.encode())).wipe()
-    except BadRequest:
-        raise
+        pair = nkeys.from_seed(bytearray(seed.encode()))
+        public: str = bytes(pair.public_key).decode()
+        pair.wipe()
     except Exception as error:  # nkeys and what it is made of raise what they like
         raise BadRequest(
             "the seed in the secret is no nkey's", field="secret",
             remedy="It begins with SU and has 58 characters.",
         ) from error
-    return login
+    return public
 
 
 def context_of(options: Options, secret: bytes) -> ssl.SSLContext | None:
