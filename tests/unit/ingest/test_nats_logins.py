@@ -83,7 +83,8 @@ async def test_a_right_that_is_missing_is_named(
         ('"$JS.API.CONSUMER.MSG.NEXT.AUDIT.>",', "MSG.NEXT"),
     ):
         assert lacks in text
-        with Nats(tmp_path / named, text.replace(lacks, '"other"' + "," * (lacks[-1] == ",")), user="admin", password="all") as one:
+        config = text.replace(lacks, '"other"' + "," * (lacks[-1] == ","))
+        with Nats(tmp_path / named, config, user="admin", password="all") as one:
             await one.make("AUDIT")
             hub = hub_of(one, b"change-me", user="indelible")
             with pytest.raises(Unreachable, match=f"(?i)permissions violation.*{named}"):
