@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,10 @@ async def _read(server: Nats, secret: bytes, **options: str) -> None:
         assert "trouble" not in hub.shown
     assert users(hub) == ["u1"]
     said = options_of(hub.configured[0].settings.options)
-    assert "error" not in [one.level for one in await check(said, secret)]
+    found = await check(said, secret)
+    assert "error" not in [one.level for one in found]
+    assert "a consumer may be made and read with" in [one.text for one in found]
+    assert [one for one in await server.consumers("AUDIT") if "check" in one] == []
 
 
 async def _refused(server: Nats, secret: bytes, **options: str) -> str:
@@ -90,6 +94,11 @@ async def test_a_right_that_is_missing_is_named(
             with pytest.raises(Unreachable, match=f"(?i)permissions violation.*{named}"):
                 async with reading(hub) as task:
                     await until(lambda: False, task)
+            said = options_of(hub.configured[0].settings.options)
+            found = (await check(said, b"change-me"))[0]
+            assert (found.level, found.about) == ("error", "permissions")
+            for right in re.findall(r'"([$_][^"]+)"', text):
+                assert f'"{right}"' in found.remedy
 
 
 @story

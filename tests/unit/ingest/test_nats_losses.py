@@ -89,6 +89,22 @@ async def test_messages_deleted_one_by_one_are_lost_and_told_apart(server: Nats)
 
 
 @story
+async def test_a_last_message_that_is_deleted_unread_is_lost(server: Nats) -> None:
+    hub = hub_of(server)
+    await server.make("AUDIT")
+    await server.send("audit.a", messages(0, 3))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 4, task)
+    await server.send("audit.a", messages(3, 5))
+    await server.remove("AUDIT", 5)
+    async with reading(hub) as task:
+        await until(lambda: lost(hub) == [("deleted", 5, 5)], task)
+        await server.send("audit.a", [message(5)])
+        await until(lambda: kept(hub).next == 7, task)
+    assert users(hub) == [*expected(0, 4), "u5"]
+
+
+@story
 async def test_what_was_deleted_before_the_source_was_there_is_no_loss(server: Nats) -> None:
     hub = hub_of(server)
     await server.make("AUDIT")

@@ -13,6 +13,7 @@ from indelible.ingest.protocols.nats_positions import (
     Seen,
     State,
     hole_event,
+    instant,
     judged,
     missing,
     packed,
@@ -24,7 +25,7 @@ MADE = "2026-05-01T10:00:00Z"
 def seen(
     first: int, last: int, deleted: int = 0, created: str = MADE, kind: str = "limits"
 ) -> Seen:
-    state = State(messages=1, first_seq=first, last_seq=last, num_deleted=deleted)
+    state = State(messages=last + 1 - max(1, first) - deleted, first_seq=first, last_seq=last)
     return Seen(created, Config(retention=kind), state)
 
 
@@ -130,6 +131,20 @@ def test_a_loss_is_the_same_when_it_is_told_again_and_no_other() -> None:
     others = [hole_event(hole, turned, "AUDIT", 5), hole_event(hole, BEFORE, "OTHER", 5),
               hole_event(hole._replace(last=7), BEFORE, "AUDIT", 5)]
     assert len({one.id, *(other.id for other in others)}) == 4
+
+
+@pytest.mark.parametrize(("text", "written"), [
+    ("2026-05-01T10:00:00.123456789Z", "2026-05-01T10:00:00.123456789Z"),
+    ("2026-05-01T12:00:00.123456789+02:00", "2026-05-01T10:00:00.123456789Z"),
+    ("2026-05-01T10:00:00.120Z", "2026-05-01T10:00:00.12Z"),
+    ("2026-05-01T10:00:00Z", "2026-05-01T10:00:00Z"),
+    ("2026-05-01T10:00:00.000Z", "2026-05-01T10:00:00Z"),
+    ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
+    ("2026-13-01T10:00:00Z", "2026-13-01T10:00:00Z"),
+    ("yesterday", "yesterday"),
+])
+def test_when_a_stream_was_made_is_always_written_alike(text: str, written: str) -> None:
+    assert instant(text) == written
 
 
 def test_a_position_is_read_as_it_was_kept() -> None:

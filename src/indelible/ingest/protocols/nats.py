@@ -12,6 +12,7 @@ Nothing is skipped in silence. What was deleted before it was read is told by an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from indelible.base.clock import MICROS, monotonic, rfc3339, wall_us
-from indelible.base.errors import BadRequest
+from indelible.base.errors import BadRequest, IndelibleError
 from indelible.base.limits import (
     NATS_ACK_SECONDS,
     NATS_AGAIN_SECONDS,
@@ -92,8 +93,9 @@ class _Consuming:
         self._most = NATS_PENDING  # that may wait for their acknowledgement
         self._next = 0  # the number to come, behind all that was ever given
         self._known = 0  # the last number that may be given again from before this began
-        self._low = 0  # and the first one, 0 where none is
+        self._low = 0 if self._kept is None else self._kept.low  # and the first one, 0 for none
         self._durable = 0  # what is before it, and was given since, is durable
+        self._end_seen = 0  # the last number, when nothing came of the stream before
         self._under_way: deque[tuple[asyncio.Task[None], _Batch]] = deque()
         self._acks: list[str] = []
         self._kept_at = 0.0
@@ -120,9 +122,10 @@ class _Consuming:
             await self._end()
 
     async def _end(self) -> None:
-        if self._own:
-            own, self._own = self._own, ""
-            await self._server.drop(own)
+        own, self._own = self._own, ""
+        with contextlib.suppress(IndelibleError):  # it is gone with the server, or soon
+            if own:
+                await self._server.drop(own)
         await self._server.close()
 
     # --- beginning
@@ -157,6 +160,7 @@ class _Consuming:
         self._seen, self._low = seen, kept.low
         self._known = max(kept.next - 1, 0 if floor is None else floor.given)
         self._next = self._durable = self._known + 1
+        self._end_seen = 0
         self._behind = max(0, seen.last + 1 - self._next)
         made = bound if bound is not None else await self._make(seen, kept)
         if made is None:
@@ -208,7 +212,7 @@ class _Consuming:
 
     async def _read(self) -> str:
         """Read until the consumer goes away, and say why it did."""
-        probe, looked_at = 0, monotonic()
+        probe, looked_at, asked_at = 0, monotonic(), monotonic()
         while True:
             taken = await self._server.take(probe > 0)
             old = self._seen
@@ -216,10 +220,7 @@ class _Consuming:
                 seen = await self._server.look()
                 if seen is None or seen.created != old.created:
                     return "the stream was deleted"  # and what came may be another one's
-                self._seen = seen
-                if self._low and monotonic() - looked_at > NATS_LOOK_SECONDS:
-                    await self._all_acknowledged()
-                looked_at = looked_at if taken.given and self._low else monotonic()
+                self._seen, looked_at = seen, monotonic()
             if taken.given:
                 await self._send(self._batch(taken.given, old.first))
             elif taken.nothing and probe and not taken.lost:
@@ -228,14 +229,15 @@ class _Consuming:
                 return taken.lost
             probe = 0
             await self._settle()
+            if self._low and monotonic() - asked_at > NATS_LOOK_SECONDS:
+                await self._all_acknowledged()
+                asked_at = monotonic()
             if not self._server.pulling and not taken.given:
                 probe = await self._unseen()
 
     def _batch(self, given: Sequence[Given], first: int) -> _Batch:
-        """Messages, parsed, and what is missing among them.
-
-        What is given again, although it came since this began, is on its way or durable.
-        """
+        """Messages, parsed, and what is missing among them; one that is given again, too: its id
+        is known."""
         kept = self._kept
         assert kept is not None
         stem = Stem(self._options.stream, kept.created)
@@ -243,11 +245,7 @@ class _Consuming:
         batch = _Batch([], [], 0, [])
         newest_us = 0
         for record, place, reply in given:
-            if self._known < place.sequence < self._next:
-                if place.sequence < self._durable:
-                    self._acks.append(reply)
-                continue
-            if place.sequence > self._known:
+            if place.sequence >= self._next:
                 self._lack(batch, kept, place.sequence, first, now_us)
                 self._next = place.sequence + 1
             batch.events.append(
@@ -272,8 +270,6 @@ class _Consuming:
     ) -> None:
         hole = missing(kept.begun, self._next, sequence, first, self._some)
         if hole is not None:
-            _log.error("source %s: stream %s: %d to %d: %s", self._settings.id,
-                       self._options.stream, hole.first, hole.last, hole.text)
             batch.holes.append(hole)
             event = hole_event(hole, kept, self._options.stream, now_us, not self._some)
             batch.events.append(replace(event, line=len(batch.events) + 1))
@@ -281,22 +277,27 @@ class _Consuming:
     async def _unseen(self) -> int:
         """The last number of the stream where it is not known to be none of ours, else 0.
 
-        With a durable consumer only while it waits for nothing: what was given to one who died is
-        given again later.
+        It is the one of the time before: in a cluster whoever has the consumer may hear of a
+        message later than whoever tells of the stream. With a durable consumer only while it waits
+        for nothing: what was given to one who died is given again later.
         """
         await self._settle(at_once=True)
         if self._options.consumer and not await self._all_acknowledged():
             return 0
-        return self._seen.last if self._seen.last >= self._next else 0
+        before, self._end_seen = self._end_seen, self._seen.last
+        whole = not self._seen.deleted and self._seen.first <= self._next
+        return before if before >= self._next and (self._some or not whole) else 0
 
     async def _all_acknowledged(self) -> bool:
         """Whether the consumer waits for no acknowledgement; then nothing is given again."""
         now = await self._server.consumer(self._options.consumer or self._own)
         if now is None:
             return False
-        if not now.num_ack_pending or now.ack_floor.stream_seq >= self._known:
+        idle = not now.num_ack_pending
+        over = now.delivered.stream_seq >= self._known or not now.num_pending
+        if (idle and over) or now.ack_floor.stream_seq >= self._known:
             self._low = 0
-        return not now.num_ack_pending
+        return idle
 
     # --- the ledger
 
@@ -304,6 +305,10 @@ class _Consuming:
         """Have a batch made durable, while the next is read; not more than some at once."""
         if len(self._under_way) >= NATS_BATCHES:
             await self._oldest()
+        if batch.holes:
+            _log.error("source %s: stream %s: %d losses, from %d to %d: %s", self._settings.id,
+                       self._options.stream, len(batch.holes), batch.holes[0].first,
+                       batch.holes[-1].last, batch.holes[-1].text)
         self._newest_us = max(self._newest_us, batch.newest_us)
         created = self._seen.created
         work = self._deliver(batch, created, self._parser.version)

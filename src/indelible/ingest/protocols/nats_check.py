@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from indelible.base.errors import IndelibleError
-from indelible.base.limits import NATS_RETENTION_DAYS
+from indelible.base.limits import NATS_RETENTION_DAYS, NATS_UNUSED_SECONDS
+from indelible.base.random import random_id
 from indelible.ingest.protocols.findings import ERROR, FINE, LEVELS, WARNING, Finding
 from indelible.ingest.protocols.nats import misfit
 from indelible.ingest.protocols.nats_positions import LIMITS, Config, Seen
@@ -27,11 +28,45 @@ async def check(options: Options, secret: bytes) -> list[Finding]:
         seen = await server.look()
         named = seen is not None and options.consumer
         bound = await server.consumer(options.consumer) if named else None
-        return findings(seen, bound, options)
+        found = findings(seen, bound, options)
+        if seen is not None and seen.config.retention == LIMITS and not options.consumer:
+            found.append(await _tried(server, options))
+        return sorted(found, key=lambda one: LEVELS.index(one.level))
     except IndelibleError as error:
-        return [_finding(ERROR, "server", error.message, error.remedy)]
+        denied = "permissions violation" in error.message.lower()
+        remedy = _rights(options) if denied else error.remedy
+        return [_finding(ERROR, "permissions" if denied else "server", error.message, remedy)]
     finally:
         await server.close()
+
+
+async def _tried(server: Server, options: Options) -> Finding:
+    """Whether a consumer may be made, read with and removed; nothing is taken from the stream."""
+    name = f"indelible-check-{random_id()}"
+    made = await server.make(name, {
+        "deliver_policy": "new", "ack_policy": "none", "mem_storage": True,
+        "inactive_threshold": NATS_UNUSED_SECONDS * NANOS})
+    if made is None:
+        return _finding(ERROR, "stream", "the stream was deleted just now")
+    await server.read_with(name, made.config)
+    taken = await server.take(probe=True)
+    while not (taken.nothing or taken.given or taken.lost or server.trouble):
+        taken = await server.take()
+    await server.drop(name)
+    if server.trouble or taken.lost:
+        return _finding(ERROR, "permissions", server.trouble or taken.lost, _rights(options))
+    return _finding(FINE, "permissions", "a consumer may be made and read with")
+
+
+def _rights(options: Options) -> str:
+    """What the user must be allowed, to be pasted."""
+    api, stream = options.api, options.stream
+    paths = ("STREAM.INFO.{}", "CONSUMER.INFO.{}.>", "CONSUMER.CREATE.{}.>",
+             "CONSUMER.DELETE.{}.>", "CONSUMER.MSG.NEXT.{}.>")
+    publish = [f"{api}.{one.format(stream)}" for one in paths]
+    publish += [f"$JS.ACK.{stream}.>", f"$JS.ACK.*.*.{stream}.>"]
+    listed = ", ".join([f'"{one}"' for one in publish])
+    return f'permissions: {{ publish: [{listed}], subscribe: ["{options.inbox}.>"] }}'
 
 
 def findings(seen: Seen | None, bound: Consumer | None, options: Options) -> list[Finding]:
@@ -69,9 +104,9 @@ def _stream(seen: Seen, options: Options) -> Iterator[Finding]:
     if options.start == "latest":
         text += ", of which none is read where it was never read before"
     yield _finding(FINE, "stream", text)
-    if state.num_deleted:
+    if seen.deleted:
         yield _finding(
-            FINE, "stream", f"{state.num_deleted:,} messages among them are deleted already: no"
+            FINE, "stream", f"{seen.deleted:,} messages among them are deleted already: no"
             " losses of this source")
     if options.subjects:
         yield _finding(

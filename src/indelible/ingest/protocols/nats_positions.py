@@ -8,6 +8,8 @@ some subjects are read, where it may be another subject's.
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -44,7 +46,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a stream holds: numbers from `first_seq` to `last_seq`, less `num_deleted` among them.
+    """What a stream holds: so many `messages`, of the numbers from `first_seq` to `last_seq`.
 
     Empty it has a `first_seq` of one more than `last_seq`; one that never had anything may say 0.
     """
@@ -52,7 +54,6 @@ class State(msgspec.Struct, frozen=True):
     messages: int = 0
     first_seq: int = 0
     last_seq: int = 0
-    num_deleted: int = 0
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -87,6 +88,11 @@ class Seen(msgspec.Struct, frozen=True):
         """The last number that was given."""
         return self.state.last_seq
 
+    @property
+    def deleted(self) -> int:
+        """How many between both are not there any more."""
+        return max(0, self.last + 1 - self.first - self.state.messages)
+
 
 class Floor(msgspec.Struct, frozen=True):
     """How far a durable consumer is: all up to `acked` is acknowledged, `given` was given last."""
@@ -103,6 +109,7 @@ class Judged(NamedTuple):
     sure: bool = True
 
 
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 _kept = msgspec.msgpack.Decoder(Kept)
 packed = msgspec.msgpack.Encoder().encode
 
@@ -116,6 +123,20 @@ def kept_of(configured: Configured, stream: str) -> Kept | None:
 def name_of(stream: str) -> str:
     """The name under which a stream's position is kept."""
     return f"{_PREFIX}{stream}"
+
+
+def instant(text: str) -> str:
+    """A time of the server, exact to the nanosecond and always written alike: servers write it in
+    their own zone, or in UTC, as their version does. Any other text stays as it is."""
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        return text
+    try:
+        second = datetime.fromisoformat(found[1] + found[3]).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return text
+    fraction = (found[2] or "").rstrip("0")
+    return f"{second:%Y-%m-%dT%H:%M:%S}{'.' if fraction else ''}{fraction}Z"
 
 
 def judged(kept: Kept | None, now: Seen, floor: Floor | None, latest: bool, some: bool) -> Judged:
@@ -199,4 +220,4 @@ def _moved(kept: Kept, to: int, end: int) -> Kept:
 
 
 def _holey(now: Seen) -> int:
-    return now.last if now.state.num_deleted else 0
+    return now.last if now.deleted else 0

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from indelible.base.clock import monotonic
 from indelible.base.errors import BadRequest, Unreachable
@@ -29,7 +30,7 @@ from indelible.base.limits import (
     NATS_WAIT_SECONDS,
 )
 from indelible.ingest.extras import libraries
-from indelible.ingest.protocols.nats_positions import Seen
+from indelible.ingest.protocols.nats_positions import Seen, instant
 from indelible.ingest.protocols.nats_records import Place, Record, headers_of, place_of
 from indelible.ingest.protocols.nats_settings import Login, Options, context_of, driver, login_of
 
@@ -160,7 +161,7 @@ class Server:
                 await self._client.connect(
                     [f"{scheme}://{one}" for one in options.servers], name=self._name,
                     error_cb=self._heard_error, closed_cb=self._heard_end, allow_reconnect=False,
-                    max_reconnect_attempts=1, reconnect_time_wait=0, dont_randomize=True,
+                    max_reconnect_attempts=1, reconnect_time_wait=0,
                     connect_timeout=round(NATS_ASK_SECONDS), ping_interval=NATS_PING_SECONDS,
                     tls=self._tls, tls_handshake_first=options.tls == "first",
                     inbox_prefix=options.inbox, **more,
@@ -231,7 +232,8 @@ class Server:
 
     async def look(self) -> Seen | None:
         """The stream as it is now, None where there is none; raises `Unreachable`."""
-        return await self._asked(f"STREAM.INFO.{self._options.stream}", b"", Seen)
+        found = await self._asked(f"STREAM.INFO.{self._options.stream}", b"", Seen)
+        return found and replace(found, created=instant(found.created))
 
     async def consumer(self, name: str) -> Consumer | None:
         """A consumer as it is now, None where there is none; raises `Unreachable`."""
@@ -390,7 +392,7 @@ class Server:
             place = place_of(answer)
             if place is not None and place.consumer != self._consumer:
                 return
-            if place is not None and self._left <= 0:
+            if (place is not None and self._left <= 0) or len(self._arrived) > 2 * NATS_PULL:
                 self._arrived.append((0, "it gives more than was asked for"))
                 self._closed = True
             elif place is not None:
