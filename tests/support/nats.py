@@ -30,6 +30,17 @@ def free_port() -> int:
         return port
 
 
+def cluster(root: Path, count: int = 3) -> list[Nats]:
+    """So many servers that are one cluster, each to be started; named n0, n1 ..."""
+    ports = [free_port() for _ in range(count)]
+    routes = ", ".join([f'"nats://127.0.0.1:{port}"' for port in ports])
+    return [
+        Nats(root / f"n{number}", f'server_name: n{number}\ncluster {{ name: C,'
+             f' listen: "127.0.0.1:{port}", routes: [{routes}] }}')
+        for number, port in enumerate(ports)
+    ]
+
+
 class Nats:
     """A server of its own, as a context; `more` stands in its configuration."""
 

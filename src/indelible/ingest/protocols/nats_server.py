@@ -419,4 +419,4 @@ async def _rung(bell: asyncio.Event, seconds: float) -> bool:
 
 
 def _words(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split()).removeprefix("nats: ") or type(error).__name__
