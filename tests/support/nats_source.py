@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from indelible.ingest.protocols.hub import Configured
 from indelible.ingest.protocols.nats_positions import Kept
 from indelible.ingest.sources import SourceSettings
 from support.hub import MemoryHub
+from support.kafka_source import RUN
 from support.nats import Nats
 
 
@@ -50,6 +51,13 @@ async def reading(hub: MemoryHub) -> AsyncIterator[asyncio.Task[None]]:
         if task.cancel():  # else it has ended, and `until` has told how
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+async def become(what: Callable[[], Awaitable[Any]]) -> None:
+    """Wait for something that the server is asked for to hold."""
+    async with asyncio.timeout(RUN):
+        while not await what():
+            await asyncio.sleep(0.02)
 
 
 def message(number: int) -> bytes:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from indelible.base.errors import BadRequest
+from indelible.ingest.protocols import nats_server
 from support.kafka import story
 from support.kafka_source import until
 from support.nats import Nats, needs_nats
 from support.nats_source import (
+    become,
     expected,
     hub_of,
     kept,
@@ -35,6 +37,10 @@ def server(tmp_path: Path) -> Iterator[Nats]:
         yield found
 
 
+async def _emptied(server: Nats) -> bool:
+    return not (await server.state("AUDIT"))["messages"]
+
+
 @story
 async def test_a_work_queue_is_emptied_only_of_what_is_durable(server: Nats) -> None:
     hub = hub_of(server, consumer="indelible")
@@ -46,8 +52,7 @@ async def test_a_work_queue_is_emptied_only_of_what_is_durable(server: Nats) -> 
         assert (await server.state("AUDIT"))["messages"] == 20
         hub.open.set()
         await until(lambda: kept(hub).next == 21, task)
-        while (await server.state("AUDIT"))["messages"]:
-            assert not task.done()
+        await become(lambda: _emptied(server))
         await server.send("audit.a", messages(20, 30))
         await until(lambda: kept(hub).next == 31, task)
     assert users(hub) == expected(0, 30)
@@ -71,9 +76,9 @@ async def test_what_was_given_to_one_who_died_comes_again(server: Nats) -> None:
         assert kept(hub).low == 6
         await until(lambda: len(users(hub)) == 20, task)
         await until(lambda: kept(hub).low == 0, task)
+        await become(lambda: _emptied(server))
     assert users(hub) == expected(0, 5) + expected(15, 20) + expected(5, 15)
     assert losses(hub) == []
-    assert (await server.state("AUDIT"))["messages"] == 0
 
 
 @story
@@ -152,3 +157,33 @@ def test_a_consumer_that_cannot_be_read_with_is_refused(
         assert hub.contents == []
 
     told()
+
+
+@story
+async def test_a_stream_and_its_consumer_made_again_between_two_pulls_are_others(
+    server: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The consumer has its name, so nothing that is pulled says that it is another one."""
+    hub = hub_of(server, consumer="indelible")
+    await server.make("AUDIT")
+    await server.durable("AUDIT", "indelible")
+    await server.send("audit.a", messages(0, 4))
+    take, swapped = nats_server.Server.take, False
+
+    async def swapping(self: nats_server.Server, probe: bool = False) -> nats_server.Taken:
+        nonlocal swapped
+        if not self.pulling and len(users(hub)) == 4 and not swapped:
+            swapped = True
+            await server.delete("AUDIT")
+            await server.make("AUDIT")
+            await server.durable("AUDIT", "indelible", ack_wait=1_000_000_000)
+            await server.send("audit.a", messages(100, 108))
+        return await take(self, probe)
+
+    monkeypatch.setattr(nats_server.Server, "take", swapping)
+    async with reading(hub) as task:
+        await until(lambda: len(users(hub)) == 12, task)
+    made = {one["id"].rpartition("/")[0] for one in hub.contents if "raw" in one}
+    assert len(made) == 2
+    assert users(hub) == expected(0, 4) + expected(100, 108)
+    assert [one["reason"]["code"] for one in losses(hub)] == ["stream_recreated"]

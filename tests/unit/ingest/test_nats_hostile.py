@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from indelible.base.limits import CARRIED_HEADERS, NATS_PULL_BYTES
 from support.kafka import story
 from support.kafka_source import until
 from support.nats import Nats, needs_nats
-from support.nats_source import hub_of, kept, losses, message, messages, often, reading
+from support.nats_source import become, hub_of, kept, losses, message, messages, often, reading
 
 pytestmark = needs_nats
 _often = pytest.fixture(autouse=True)(often)
@@ -30,6 +29,10 @@ def published(subject: bytes, payload: bytes, headers: bytes = b"") -> bytes:
         return b"PUB %s %d\r\n%s\r\n" % (subject, len(payload), payload)
     return b"HPUB %s %d %d\r\n%s%s\r\n" % (
         subject, len(headers), len(headers) + len(payload), headers, payload)
+
+
+async def _all_there(server: Nats) -> bool:
+    return bool((await server.state("AUDIT"))["last_seq"] == 9)
 
 
 @story
@@ -50,8 +53,7 @@ async def test_subjects_and_headers_of_any_bytes_are_read(server: Nats) -> None:
         published(b"audit.a", message(8)),
     )
     assert b"ERR" not in answer
-    while (await server.state("AUDIT"))["last_seq"] < 9:
-        await asyncio.sleep(0.02)
+    await become(lambda: _all_there(server))
     async with reading(hub) as task:
         await until(lambda: kept(hub).next == 10, task)
     assert losses(hub) == []

@@ -21,7 +21,7 @@ from support.kafka import story
 from support.kafka_source import until
 from support.nats import Nats, needs_nats
 from support.nats_keys import key, operated
-from support.nats_source import hub_of, kept, message, often, reading, users
+from support.nats_source import become, hub_of, kept, message, often, reading, users
 from support.senders import block
 
 pytestmark = needs_nats
@@ -42,6 +42,10 @@ async def _read(server: Nats, secret: bytes, **options: str) -> None:
     assert "error" not in [one.level for one in found]
     assert "a consumer may be made and read with" in [one.text for one in found]
     assert [one for one in await server.consumers("AUDIT") if "check" in one] == []
+
+
+async def _acknowledged(server: Nats) -> bool:
+    return not (await server.consumer("AUDIT", "durable"))["num_ack_pending"]
 
 
 async def _refused(server: Nats, secret: bytes, **options: str) -> str:
@@ -66,8 +70,7 @@ async def test_a_password_with_the_rights_of_the_page_and_no_more(tmp_path: Path
                      subjects="audit.a,audit.b")
         async with reading(hub) as task:
             await until(lambda: kept(hub).next == 2, task)
-            while (await server.consumer("AUDIT", "durable"))["num_ack_pending"]:
-                assert not task.done()
+            await become(lambda: _acknowledged(server))
             assert "trouble" not in hub.shown
         hub = hub_of(server, b"change-me", user="indelible", subjects="audit.a")
         async with reading(hub) as task:

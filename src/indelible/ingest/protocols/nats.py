@@ -133,7 +133,8 @@ class _Consuming:
     async def _begin(self) -> bool:
         """Decide where the stream is read from, tell what was lost, and have a consumer there.
 
-        False when that is to be tried again: there is no stream, or another one meanwhile.
+        False when that is to be tried again: there is no stream. One that is made again meanwhile
+        is noticed before anything of it is taken for the other's.
         """
         options, server = self._options, self._server
         seen = await server.look()
@@ -168,8 +169,7 @@ class _Consuming:
         most = made.config.max_ack_pending
         self._most = most if most > 0 else NATS_PENDING
         await server.read_with(options.consumer or self._own, made.config)
-        again = await server.look()
-        return again is not None and again.created == seen.created
+        return True
 
     async def _judge(self, seen: Seen, floor: Floor | None) -> Kept:
         """What of the stream was lost up to now is put on record; then where it is read on."""
