@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from indelible.base.errors import BadRequest
-from indelible.ingest.protocols import nats_server
+from indelible.ingest.protocols import nats, nats_server
 from support.kafka import story
 from support.kafka_source import until
 from support.nats import Nats, needs_nats
@@ -114,14 +114,18 @@ async def test_what_another_one_acknowledged_is_lost_here(server: Nats) -> None:
 
 
 @story
-async def test_a_small_allowance_of_the_consumer_is_kept_to(server: Nats) -> None:
+async def test_a_small_allowance_of_the_consumer_is_kept_to(
+    server: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is acknowledged before it is used up, not when a note of the position is due."""
+    monkeypatch.setattr(nats, "NATS_KEEP_SECONDS", 3_600.0)
     hub = hub_of(server, consumer="indelible")
     await server.make("AUDIT")
     await server.durable("AUDIT", "indelible", max_ack_pending=10, max_batch=4)
-    await server.send("audit.a", messages(0, 60))
+    await server.send("audit.a", messages(0, 400))
     async with reading(hub) as task:
-        await until(lambda: kept(hub).next == 61, task)
-    assert users(hub) == expected(0, 60)
+        await until(lambda: kept(hub).next == 401, task)
+    assert users(hub) == expected(0, 400)
 
 
 @story

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from indelible.base.limits import CARRIED_HEADERS, NATS_PULL_BYTES
+from indelible.ingest.protocols import nats_server
 from support.kafka import story
 from support.kafka_source import until
 from support.nats import Nats, needs_nats
@@ -88,7 +90,19 @@ async def test_a_message_larger_than_a_pull_comes_alone(server: Nats) -> None:
 
 
 @story
-async def test_large_messages_are_bounded_together(server: Nats) -> None:
+async def test_large_messages_are_bounded_together(
+    server: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, held = nats_server.Server.take, [0]
+
+    async def weighed(self: nats_server.Server, probe: bool = False) -> nats_server.Taken:
+        waiting = [one.record.size for one in self._arrived if isinstance(one, nats_server.Given)]
+        held.append(sum(waiting))
+        taken = await take(self, probe)
+        await asyncio.sleep(0.1)  # as a busy ledger makes it
+        return taken
+
+    monkeypatch.setattr(nats_server.Server, "take", weighed)
     hub = hub_of(server)
     await server.make("AUDIT")
     await server.send("audit.a", [b'{"user": "u", "t": "' + b"x" * 900_000 + b'"}'] * 20)
@@ -96,6 +110,7 @@ async def test_large_messages_are_bounded_together(server: Nats) -> None:
         await until(lambda: kept(hub).next == 21, task)
     assert losses(hub) == []
     assert max(len(one.events) for one in hub.submissions) <= 6
+    assert max(held) <= NATS_PULL_BYTES
 
 
 @story
@@ -128,6 +143,7 @@ async def test_who_writes_into_our_inbox_is_no_publisher(server: Nats) -> None:
     async def spoof(request: object) -> None:
         reply = getattr(request, "reply", "")
         seen.append(reply)
+        await client.publish(reply, message(668), "$JS.ACK.AUDIT.c.1.1.1.1.0")
         await client.publish(reply, b"x" * 10)
         await client.publish(reply, message(666), "$JS.ACK.AUDIT.c.1.99999999999999999999.1.1.0")
         await client.publish(reply, message(667), "$JS.ACK.AUDIT.c.1.x.1.1.0")

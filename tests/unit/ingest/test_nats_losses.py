@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from indelible.base.errors import Unreachable
+from indelible.ingest.protocols import nats_server
 from support.kafka import story
 from support.kafka_source import until
 from support.nats import Nats, needs_nats
@@ -264,4 +266,58 @@ async def test_a_consumer_that_somebody_removes_is_made_again(server: Nats) -> N
         await server.send("audit.a", messages(5, 9))
         await until(lambda: kept(hub).next == 10, task)
     assert users(hub) == expected(0, 9)
+    assert losses(hub) == []
+
+
+@story
+async def test_what_the_consumer_hears_of_later_is_no_loss(
+    server: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a cluster the stream's leader may know messages of which the consumer's has not heard."""
+    hub = hub_of(server)
+    await server.make("AUDIT")
+    await server.send("audit.a", messages(0, 3))
+    take, late, asked = nats_server.Server.take, False, 0
+
+    async def lagging(self: nats_server.Server, probe: bool = False) -> nats_server.Taken:
+        nonlocal asked
+        if not late or self.pulling:
+            return await take(self, probe)
+        asked += 1
+        await asyncio.sleep(0.05)
+        return nats_server.Taken(nothing=probe, expired=not probe)
+
+    monkeypatch.setattr(nats_server.Server, "take", lagging)
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 4, task)
+        late = True
+        await until(lambda: asked > 1, task)
+        await server.send("audit.a", messages(3, 6))
+        asked = 0
+        await until(lambda: asked > 10, task)
+        assert (kept(hub).next, losses(hub)) == (4, [])
+        late = False
+        await until(lambda: kept(hub).next == 7, task)
+    assert users(hub) == expected(0, 6)
+    assert losses(hub) == []
+
+
+@story
+async def test_a_server_that_stands_still_is_waited_for(
+    server: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_server, "NATS_ASK_SECONDS", 1.0)
+    hub = hub_of(server)
+    await server.make("AUDIT")
+    await server.send("audit.a", messages(0, 50))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 51, task)
+        server.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(Unreachable, match=r"timeout|does not answer"):
+            await until(lambda: False, task)
+    server.process.send_signal(signal.SIGCONT)
+    await server.send("audit.a", messages(50, 60))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 61, task)
+    assert users(hub) == expected(0, 60)
     assert losses(hub) == []
