@@ -199,6 +199,7 @@ def test_losses_are_on_record_and_in_the_counts(tmp_path: Path, nats: Nats) -> N
         assert (lost["reason"]["code"], lost["severity"]) == ("expired", "high")
         assert lost["data"] == {"first_sequence": 11, "last_sequence": 25}
         soon(server, lambda: counts(server)["stretches"] == 1)
+        soon(server, lambda: counts(server)["figures"].get("behind") == "0 messages")
         token = place.root / "auditor.token"
         token.write_text(place.tokens["auditor"])
         token.chmod(0o600)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from indelible.base.limits import NATS_PULL
+from indelible.ingest.protocols import nats_server
 from support.kafka import story
 from support.kafka_source import until
 from support.nats import Nats, needs_nats
@@ -30,6 +32,28 @@ _often = pytest.fixture(autouse=True)(often)
 def server(tmp_path: Path) -> Iterator[Nats]:
     with Nats(tmp_path / "nats") as found:
         yield found
+
+
+@story
+async def test_as_many_are_asked_for_as_can_be_taken(
+    server: Nats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull that is complete says so behind its last message, and that ends no other pull."""
+    pull, asked = nats_server.Server._pull, []
+
+    async def counted(self: nats_server.Server, probe: bool) -> None:
+        asked.append(probe)
+        await pull(self, probe)
+
+    monkeypatch.setattr(nats_server.Server, "_pull", counted)
+    monkeypatch.setattr(nats_server, "NATS_EXPIRE_SECONDS", 30.0)
+    hub = hub_of(server)
+    await server.make("AUDIT")
+    await server.send("audit.a", messages(0, 6 * NATS_PULL))
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 6 * NATS_PULL + 1, task)
+    assert asked == [False] * 7
+    assert [len(one.events) for one in hub.submissions] == [NATS_PULL] * 6
 
 
 @story

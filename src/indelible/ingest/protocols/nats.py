@@ -222,7 +222,8 @@ class _Consuming:
                     return "the stream was deleted"  # and what came may be another one's
                 self._seen, looked_at = seen, monotonic()
             if taken.given:
-                await self._send(self._batch(taken.given, old.first))
+                batch = await asyncio.to_thread(self._batch, taken.given, old.first)
+                await self._send(batch)
             elif taken.nothing and probe and not taken.lost:
                 await self._send(self._passed(probe, old.first))
             if taken.lost:
@@ -232,12 +233,12 @@ class _Consuming:
             if self._low and monotonic() - asked_at > NATS_LOOK_SECONDS:
                 await self._all_acknowledged()
                 asked_at = monotonic()
-            if not self._server.pulling and not taken.given:
+            if taken.expired and not taken.given and not self._server.pulling:
                 probe = await self._unseen()
 
     def _batch(self, given: Sequence[Given], first: int) -> _Batch:
         """Messages, parsed, and what is missing among them; one that is given again, too: its id
-        is known."""
+        is known. In a thread, while the loop serves others and waits for it."""
         kept = self._kept
         assert kept is not None
         stem = Stem(self._options.stream, kept.created)
@@ -306,9 +307,9 @@ class _Consuming:
         if len(self._under_way) >= NATS_BATCHES:
             await self._oldest()
         if batch.holes:
-            _log.error("source %s: stream %s: %d losses, from %d to %d: %s", self._settings.id,
-                       self._options.stream, len(batch.holes), batch.holes[0].first,
-                       batch.holes[-1].last, batch.holes[-1].text)
+            _log.error("source %s: stream %s: between %d and %d: %s", self._settings.id,
+                       self._options.stream, batch.holes[0].first, batch.holes[-1].last,
+                       batch.holes[-1].text)
         self._newest_us = max(self._newest_us, batch.newest_us)
         created = self._seen.created
         work = self._deliver(batch, created, self._parser.version)

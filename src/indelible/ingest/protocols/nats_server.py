@@ -126,6 +126,8 @@ class Server:
         self._subscription: Subscription | None = None
         self._sid = -1
         self._inbox = self._consumer = ""
+        self._pulls = 0
+        self._answers = b""  # where the server answers the open pull, and no other
         self._pull_subject = ""
         self._arrived: deque[Given | tuple[int, str]] = deque()
         self._bell = asyncio.Event()
@@ -302,7 +304,7 @@ class Server:
         try:
             if self._subscription is not None:
                 await self._subscription.unsubscribe()
-            self._subscription = await self._client.subscribe(self._inbox)
+            self._subscription = await self._client.subscribe(f"{self._inbox}.*")
         except (OSError, TimeoutError, self._errors.Error) as error:
             raise self._unreachable(error) from error
         self._sid = self._subscription._id
@@ -362,7 +364,10 @@ class Server:
             if not self._alone:
                 asked["max_bytes"] = self._bytes
         self._alone, self._pulled_at = False, monotonic()
-        await self._publish(self._pull_subject, _encode(asked), self._inbox)
+        self._pulls += 1
+        answers = f"{self._inbox}.{self._pulls}"
+        self._answers = answers.encode()
+        await self._publish(self._pull_subject, _encode(asked), answers)
 
     def _ended(self, taken: Taken, code: int, words: str) -> None:
         """What the server says instead of a message."""
@@ -400,7 +405,7 @@ class Server:
                 record = Record(
                     bytes(subject), place.sequence, place.time_ns, payload, headers or b"")
                 self._arrived.append(Given(record, place, answer))
-            else:
+            elif bytes(subject) == self._answers:  # and not that a pull before is complete
                 status, _ = headers_of(headers or b"")
                 code, _, words = status.partition(" ")
                 self._arrived.append((int(code) if code.isdecimal() else 0, words))
