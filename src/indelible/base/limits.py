@@ -406,6 +406,7 @@ NATS_PULL: Final = 1_000  # messages asked for at once; then as many again
 NATS_PULL_BYTES: Final = 4 << 20  # of them together; a larger message comes alone
 NATS_BATCHES: Final = 4  # on their way to be durable at once
 NATS_KEEP_SECONDS: Final = 1.0  # between two notes of how far was read
+NATS_LAST_SECONDS: Final = 1.0  # for the last of them, at a stop
 NATS_ACK_SECONDS: Final = 300  # the server waits so long to give a message again
 NATS_UNUSED_SECONDS: Final = 300  # a consumer of our making that nobody reads is removed then
 NATS_PENDING: Final = 16_384  # unacknowledged of a durable consumer that we make

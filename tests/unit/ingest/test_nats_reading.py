@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from indelible.base.limits import NATS_PULL
-from indelible.ingest.protocols import nats_server
+from indelible.ingest.protocols import nats, nats_server
 from support.kafka import story
 from support.kafka_source import until
 from support.nats import Nats, needs_nats
@@ -74,3 +75,23 @@ async def test_messages_are_read_in_order_and_once(server: Nats) -> None:
     assert losses(hub) == []
     assert sum(len(one.events) for one in hub.submissions) == 3_011
     assert await server.consumers("AUDIT") == [], "it cleans up behind itself"
+
+
+@story
+async def test_a_stop_keeps_what_is_durable(server: Nats, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats, "NATS_KEEP_SECONDS", 3_600.0)
+    monkeypatch.setattr(nats_server, "NATS_EXPIRE_SECONDS", 30.0)
+    hub = hub_of(server)
+    await server.make("AUDIT")
+    async with reading(hub) as task:
+        await until(lambda: kept(hub).next == 1, task)
+        await server.send("audit.a", messages(0, 10))
+        await until(lambda: len(users(hub)) == 10, task)
+        assert kept(hub).next == 1
+        await asyncio.sleep(0)
+    assert kept(hub).next == 11
+    await server.purge("AUDIT")
+    async with reading(hub) as task:
+        await server.send("audit.a", [message(10)])
+        await until(lambda: len(users(hub)) == 11, task)
+    assert losses(hub) == []

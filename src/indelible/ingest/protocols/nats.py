@@ -27,6 +27,7 @@ from indelible.base.limits import (
     NATS_AGAIN_SECONDS,
     NATS_BATCHES,
     NATS_KEEP_SECONDS,
+    NATS_LAST_SECONDS,
     NATS_LOOK_SECONDS,
     NATS_OLD_SECONDS,
     NATS_PENDING,
@@ -115,11 +116,19 @@ class _Consuming:
                 await self._settle(at_once=True)
                 await asyncio.sleep(NATS_AGAIN_SECONDS)
         finally:
+            await self._last_note()
             left = [task for task, _ in self._under_way]
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
             await self._end()
+
+    async def _last_note(self) -> None:
+        """Keep how far is durable now, so that what goes away before the next start is no loss."""
+        with contextlib.suppress(IndelibleError, OSError, TimeoutError):
+            async with asyncio.timeout(NATS_LAST_SECONDS):
+                self._kept_at = -NATS_KEEP_SECONDS
+                await self._settle()
 
     async def _end(self) -> None:
         own, self._own = self._own, ""
@@ -366,9 +375,10 @@ class _Consuming:
 
     def _show(self) -> None:
         options = self._options
+        behind = self._behind + sum([len(batch.acks) for _, batch in self._under_way])
         figures = {
             "reads": f"stream {options.stream}" + "".join([f" {one}" for one in options.subjects]),
-            "behind": f"{self._behind:,} message{'' if self._behind == 1 else 's'}",
+            "behind": f"{behind:,} message{'' if behind == 1 else 's'}",
         }
         if self._newest_us:
             figures["last message"] = rfc3339(self._newest_us)

@@ -133,6 +133,7 @@ class Server:
         self._bell = asyncio.Event()
         self._left = 0  # messages that the open pull may still give
         self._alone = False  # the next message is too large to come with others
+        self._over = False  # nothing more is taken of this consumer
         self._pulled_at = 0.0
         self._closed = False
         self._batch, self._bytes, self._expires = NATS_PULL, NATS_PULL_BYTES, NATS_EXPIRE_SECONDS
@@ -314,7 +315,7 @@ class Server:
         self._bytes = min(NATS_PULL_BYTES, config.max_bytes or NATS_PULL_BYTES)
         self._expires = min(NATS_EXPIRE_SECONDS, config.max_expires / NANOS or NATS_EXPIRE_SECONDS)
         self._arrived.clear()
-        self._left, self._alone = 0, False
+        self._left, self._alone, self._over = 0, False, False
 
     async def take(self, probe: bool = False) -> Taken:
         """Some messages in their order; waits a little for the first, while a pull is held.
@@ -383,6 +384,7 @@ class Server:
             taken.expired = True
         elif "batch completed" not in said:
             taken.lost = words or f"status {code}"
+            self._over = True
 
     def _hearing(self, usual: Callable[..., Any]) -> Callable[..., Any]:
         """Take what is pulled as it came off the wire; the rest is for nats-py."""
@@ -395,7 +397,7 @@ class Server:
                 return
             answer = bytes(reply).decode("ascii", "replace")
             place = place_of(answer)
-            if place is not None and place.consumer != self._consumer:
+            if self._over or (place is not None and place.consumer != self._consumer):
                 return
             if (place is not None and self._left <= 0) or len(self._arrived) > 2 * NATS_PULL:
                 self._arrived.append((0, "it gives more than was asked for"))
