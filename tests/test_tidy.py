@@ -73,6 +73,7 @@ NUMBERS_BESIDE_THE_CODE: dict[str, tuple[str, ...]] = {
         "ingest/protocols/journal_export.py _LENGTH_BYTES",
         "ingest/protocols/journal_export.py _NAME_MOST",
         "ingest/protocols/kafka_records.py CREATED", "ingest/protocols/kafka_records.py _SCHEMA",
+        "ingest/protocols/nats_server.py _NOT_FOUND",
         "ingest/protocols/relp.py _HEADER_MOST", "store/source_rows.py NONCE_BYTES",
         "store/column_file.py _BLOOM_NDV_MAX", "store/pieces.py PIECE_BYTES",
         "store/pieces.py TAG_BYTES", "store/pieces.py HEADER_BYTES_MAX", "store/records.py TAG",
@@ -89,7 +90,7 @@ NUMBERS_BESIDE_THE_CODE: dict[str, tuple[str, ...]] = {
     ),
     "arithmetic of time": (
         "base/clock.py MICROS", "ingest/completeness/rhythm.py _HOURS",
-        "ingest/protocols/kafka_check.py _DAY_MS",
+        "ingest/protocols/kafka_check.py _DAY_MS", "ingest/protocols/nats_server.py NANOS",
         "query/aggregate.py _WEEK_US", "query/aggregate.py _MONDAY_US",
     ),
     "how a line is laid out for a reader": (

@@ -21,6 +21,8 @@ from fuzz.capture_target import capture
 from fuzz.journal_target import UPLOADS, journal_export
 from fuzz.kafka_target import RECORDS
 from fuzz.kafka_target import record as kafka_record
+from fuzz.nats_target import MESSAGES as NATS_MESSAGES
+from fuzz.nats_target import message as nats_message
 from fuzz.s3_target import DIGESTS, NOTICES, digest, told
 from fuzz.targets import Target
 from indelible.base.errors import BadRequest, InvalidEvent, TooLarge
@@ -246,6 +248,7 @@ PARSER_TARGETS: tuple[Target, ...] = (
     Target("journal_export", lambda: UPLOADS, journal_export),
     Target("pgoutput_stream", lambda: CHANGES, capture),
     Target("kafka_record", lambda: RECORDS, kafka_record),
+    Target("nats_message", lambda: NATS_MESSAGES, nats_message),
     Target("s3_notice", lambda: NOTICES, told),
     Target("cloudtrail_digest", lambda: DIGESTS, digest),
 )

@@ -39,9 +39,9 @@ from indelible.base.limits import (
 )
 from indelible.base.settings import Settings
 from indelible.ingest.parsers.contract import Given
+from indelible.ingest.protocols import kafka, nats
 from indelible.ingest.protocols.follow import follow
 from indelible.ingest.protocols.hub import Configured, Hub
-from indelible.ingest.protocols.kafka import consume
 from indelible.ingest.protocols.postgres_capture import capture
 from indelible.ingest.protocols.pull import pull
 from indelible.ingest.protocols.s3 import collect
@@ -278,7 +278,10 @@ class _Tasks:
 
 Work = Callable[[Hub, Configured], Coroutine[None, None, None]]
 WORKS: Final[Mapping[str, Work]] = MappingProxyType(
-    {"file": follow, "kafka": consume, "postgres": capture, "pull": pull, "s3": collect}
+    {
+        "file": follow, "kafka": kafka.consume, "nats": nats.consume, "postgres": capture,
+        "pull": pull, "s3": collect,
+    }
 )
 """Protocol to what reads one of its sources until it is cancelled."""
 

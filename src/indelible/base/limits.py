@@ -380,6 +380,10 @@ S3_REMEMBERED: Final = 50_000  # objects of one source that were read, the newes
 S3_REMEMBER_SECONDS: Final = 180_000  # two days and some hours: a listing sees them again
 S3_SLOT_SECONDS: Final = 600  # of writing times, whose objects are remembered in one position
 
+# --- what brokers carry beside a payload
+CARRIED_HEADERS: Final = 64  # of one message that are told; the others are counted
+CARRIED_BYTES: Final = 1_024  # of a key or a header; a longer one is told by its hash
+
 # --- records of Kafka
 KAFKA_TOPICS: Final = 256  # named by one source
 KAFKA_PARTITIONS: Final = 4_096  # of all of them; each has a position that is kept
@@ -398,12 +402,31 @@ KAFKA_ANSWER_BYTES: Final = 128 << 20  # of one answer, with the largest record 
 KAFKA_KEEP_SECONDS: Final = 1.0  # between two notes of how far was read
 KAFKA_OLD_SECONDS: Final = 3_600  # a record that is older when it is read is no present event
 KAFKA_AHEAD_SECONDS: Final = 86_400  # a timestamp beyond it is a producer's mistake or jest
-KAFKA_HEADERS: Final = 64  # of one record that are told; the others are counted
-KAFKA_SHOWN_BYTES: Final = 1_024  # of a key or a header; a longer one is told by its hash
 KAFKA_SAID_SECONDS: Final = 60.0  # from telling of a broker's trouble to telling of it again
 KAFKA_SAID_MOST_SECONDS: Final = 3_600.0  # to which that grows, doubled each time
 KAFKA_BEHIND_SHOWN: Final = 10  # partitions named with how far behind they are
 KAFKA_RETENTION_DAYS: Final = 2  # a shorter one of a topic is remarked by `source check`
+
+# --- messages of NATS
+NATS_SERVERS: Final = 32  # named by one source
+NATS_SUBJECTS: Final = 64  # named by one source, as filters
+NATS_LOOK_SECONDS: Final = 10.0  # between two looks at the stream, where nothing comes of it
+NATS_AGAIN_SECONDS: Final = 1.0  # before a stream whose consumer went away is begun again
+NATS_ASK_SECONDS: Final = 5.0  # for a connection, a login, an answer
+NATS_PING_SECONDS: Final = 10  # between two signs of life of the server; two that lack end it
+NATS_EXPIRE_SECONDS: Final = 5.0  # that the server holds a pull for which there is nothing
+NATS_WAIT_SECONDS: Final = 0.5  # for a message, before what is durable is noted
+NATS_GATHER_SECONDS: Final = 0.05  # from the first message of a batch, where more may come
+NATS_PULL: Final = 1_000  # messages asked for at once; then as many again
+NATS_PULL_BYTES: Final = 4 << 20  # of them together; a larger message comes alone
+NATS_BATCHES: Final = 4  # on their way to be durable at once
+NATS_KEEP_SECONDS: Final = 1.0  # between two notes of how far was read
+NATS_LAST_SECONDS: Final = 1.0  # for the last of them, at a stop
+NATS_ACK_SECONDS: Final = 300  # the server waits so long to give a message again
+NATS_UNUSED_SECONDS: Final = 300  # a consumer of our making that nobody reads is removed then
+NATS_PENDING: Final = 16_384  # unacknowledged of a durable consumer that we make
+NATS_OLD_SECONDS: Final = 3_600  # a message that is older when it is read is no present event
+NATS_RETENTION_DAYS: Final = 2  # a shorter one of a stream is remarked by `source check`
 
 # --- digests of CloudTrail
 DIGEST_BYTES: Final = 64 << 20  # unpacked: the names of 150,000 log files

@@ -86,8 +86,8 @@ def add(
 
     Senders over HTTP prove themselves by a token, which is made and shown this once; senders of
     syslog and RELP by the name in their client certificate, or by their address; uploads of a
-    journal by either. What is read from here (files, APIs, buckets, databases, Kafka) is named by
-    options; docs/sources has a page for each.
+    journal by either. What is read from here (files, APIs, buckets, databases, Kafka, NATS) is
+    named by options; docs/sources has a page for each.
 
     \b
     Examples:

@@ -14,12 +14,18 @@ from indelible.cli.failures import Refused
 from indelible.cli.options import Client, Output, talks
 from indelible.cli.output import decode
 from indelible.cli.visible import visible
-from indelible.ingest.protocols import kafka_check, kafka_settings, postgres_capture_settings
+from indelible.ingest.protocols import (
+    kafka_check,
+    kafka_settings,
+    nats_check,
+    nats_settings,
+    postgres_capture_settings,
+)
 from indelible.ingest.protocols.findings import ERROR, FINE, Finding
 from indelible.ingest.protocols.postgres_capture_facts import check as ask
 from indelible.ingest.sources import SourceSettings
 
-CHECKED = ("kafka", "postgres")
+CHECKED = ("kafka", "nats", "postgres")
 """Protocols whose servers can be asked whether they are set up for being read."""
 
 _COLORS = {"error": "red", "warning": "yellow", "fine": "green"}
@@ -49,11 +55,11 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 def check(
     client: Client, out: Output, name: str, tenant: str, secret_file: str | None
 ) -> None:
-    """Check the server of a postgres or kafka source, from here.
+    """Check the server of a postgres, kafka or nats source, from here.
 
     Of PostgreSQL every setting that change capture needs, each with the statement to paste where it
-    is not as it should be, and how far behind its slot is; of Kafka whether the brokers let us in,
-    and for how long they keep what is not read. Exits with 3 where nothing can be read.
+    is not as it should be, and how far behind its slot is; of Kafka and NATS whether they let us
+    in, and for how long they keep what is not read. Exits with 3 where nothing can be read.
 
     \b
     Examples:
@@ -66,7 +72,7 @@ def check(
     if settings is None or settings.protocol not in CHECKED:
         raise Refused(
             f"the source {name!r} has nothing to check",
-            remedy=f"Sources of the protocols {' and '.join(CHECKED)} are checked.",
+            remedy=f"Sources of the protocols {', '.join(CHECKED)} are checked.",
         )
     found = findings_of(settings, read_secret(secret_file) if secret_file else "")
     ready = not any(one.level == ERROR for one in found)
@@ -80,6 +86,9 @@ def findings_of(settings: SourceSettings, secret: str) -> list[Finding]:
     """What there is to say of a source's server; raises `IndelibleError` out of its reach."""
     if settings.protocol == "kafka":
         return kafka_check.check(kafka_settings.options_of(settings.options), secret.encode())
+    if settings.protocol == "nats":
+        said = nats_settings.options_of(settings.options)
+        return asyncio.run(nats_check.check(said, secret.encode()))
     options = postgres_capture_settings.options_of(settings.options)
     return asyncio.run(ask(options, secret.encode()))
 

@@ -23,6 +23,7 @@ from indelible.ingest.parsers.table import AUTO, parser_named
 from indelible.ingest.protocols import (
     files,
     kafka_settings,
+    nats_settings,
     postgres_capture_settings,
     pull_description,
     s3_options,
@@ -79,6 +80,10 @@ PROTOCOLS: Final = MappingProxyType(
         "kafka": Protocol(
             "records of Kafka's topics, from the last durable one on", "none",
             kafka_settings.OPTIONS, kafka_settings.NEEDS,
+        ),
+        "nats": Protocol(
+            "messages of a stream of NATS JetStream, from the last durable one on", "none",
+            nats_settings.OPTIONS, nats_settings.NEEDS,
         ),
     }
 )
@@ -157,6 +162,8 @@ def checked(asked: SourceSettings) -> SourceSettings:
         s3_options.check_options(asked.options)
     if asked.protocol == "kafka":
         kafka_settings.check_options(asked.options)
+    if asked.protocol == "nats":
+        nats_settings.check_options(asked.options)
     return asked
 
 

@@ -10,7 +10,7 @@ from tests.unit.cli.conftest import Cli, FakeServer
 
 from indelible.base.errors import EXIT_OK, EXIT_REFUSED, EXIT_UNREACHABLE, Unreachable
 from indelible.cli import source_check
-from indelible.ingest.protocols import kafka_settings
+from indelible.ingest.protocols import kafka_settings, nats_settings
 from indelible.ingest.protocols.findings import Finding
 from indelible.ingest.protocols.postgres_capture_settings import Options
 
@@ -144,3 +144,24 @@ def test_a_source_of_kafka_is_checked_with_its_own_options(
     result = run("source", "check", "log", "--secret-file", str(tmp_path / "password"))
     assert (result.exit_code, result.stdout) == (EXIT_OK, "fine: the role may read\n")
     assert asked == [(("audit",), b"let me in")]
+
+
+def test_a_source_of_nats_is_checked_with_its_own_options(
+    run: Cli, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"servers": "a.example.org:4222", "stream": "AUDIT"}
+    server.answer(
+        "GET", "/v1/sources/log",
+        {"settings": {"id": "log", "protocol": "nats", "options": said}, "now": {}},
+    )
+    asked: list[tuple[str, bytes]] = []
+
+    async def check(options: nats_settings.Options, secret: bytes) -> list[Finding]:
+        asked.append((options.stream, secret))
+        return [FINE]
+
+    monkeypatch.setattr(source_check.nats_check, "check", check)
+    (tmp_path / "creds").write_text("let me in\n")
+    result = run("source", "check", "log", "--secret-file", str(tmp_path / "creds"))
+    assert (result.exit_code, result.stdout) == (EXIT_OK, "fine: the role may read\n")
+    assert asked == [("AUDIT", b"let me in")]

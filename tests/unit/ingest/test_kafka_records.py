@@ -11,7 +11,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from indelible.base.errors import BadRequest
-from indelible.base.limits import KAFKA_HEADERS, KAFKA_SHOWN_BYTES
+from indelible.base.limits import CARRIED_BYTES, CARRIED_HEADERS
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given
 from indelible.ingest.parsers.table import parser_named
@@ -125,15 +125,15 @@ def test_a_trace_is_taken_from_headers(name: str, value: str, trace: str) -> Non
 
 
 def test_key_and_headers_are_told_whatever_their_bytes_are() -> None:
-    long = b"x" * (KAFKA_SHOWN_BYTES + 1)
+    long = b"x" * (CARRIED_BYTES + 1)
     headers = [("a", b"1"), ("a", None), ("b", b"\xff"), ("c", long), ("", b"")]
     about = event(record(key=b"\x00\xfe", headers=headers))["data"]["kafka"]
     assert about["key"] == {"base64": "AP4="}
     assert about["headers"]["a"] == ["1", None]
     assert about["headers"]["b"] == {"base64": "/w=="}
     assert about["headers"]["c"]["bytes"] == len(long)
-    many = event(record(headers=[(f"h{n}", b"1") for n in range(KAFKA_HEADERS + 5)]))
-    assert len(many["data"]["kafka"]["headers"]) == KAFKA_HEADERS
+    many = event(record(headers=[(f"h{n}", b"1") for n in range(CARRIED_HEADERS + 5)]))
+    assert len(many["data"]["kafka"]["headers"]) == CARRIED_HEADERS
     assert many["data"]["kafka"]["headers_left_out"] == 5
 
 

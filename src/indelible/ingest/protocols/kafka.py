@@ -39,7 +39,6 @@ from indelible.ingest.parsers.table import parser_named
 from indelible.ingest.protocols.hub import Configured, Hub
 from indelible.ingest.protocols.kafka_log import TRUNCATED, Log, Seen
 from indelible.ingest.protocols.kafka_positions import (
-    Hole,
     Kept,
     Place,
     hole_event,
@@ -53,6 +52,7 @@ from indelible.ingest.protocols.kafka_positions import (
 )
 from indelible.ingest.protocols.kafka_records import VERSION, Record, Stem, event_of
 from indelible.ingest.protocols.kafka_settings import options_of
+from indelible.ingest.protocols.losses import Hole
 from indelible.ingest.submission import Submission
 
 _log = logging.getLogger(__name__)

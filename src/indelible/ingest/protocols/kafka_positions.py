@@ -7,26 +7,17 @@ it, or is another log, records are lost. That is never passed over in silence.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
-from msgspec import UNSET, Raw
 
-from indelible.event.model import (
-    Actor,
-    ActorType,
-    Event,
-    Operation,
-    Outcome,
-    Reason,
-    Severity,
-    Target,
-)
+from indelible.event.model import Target
 from indelible.ingest.parsed import Parsed
+from indelible.ingest.protocols import losses
 from indelible.ingest.protocols.hub import Configured
 from indelible.ingest.protocols.kafka_records import VERSION, Stem
 from indelible.ingest.protocols.kafka_settings import Options
+from indelible.ingest.protocols.losses import Hole
 
 _PREFIX: Final = "kafka/"
 _FIRST_LIFE: Final = "1"
@@ -34,8 +25,6 @@ _UNREADABLE: Final = (
     "_BAD_COMPRESSION", "_BAD_MSG", "_NOT_IMPLEMENTED", "INVALID_MSG", "MSG_SIZE_TOO_LARGE",
 )
 """librdkafka's words for records that it has, or that a broker has, and cannot take apart."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_encode = msgspec.json.Encoder().encode
 
 
 class Place(NamedTuple):
@@ -74,18 +63,6 @@ class Ends(msgspec.Struct, frozen=True):
     low: int
     high: int
     stable: int
-
-
-class Hole(NamedTuple):
-    """Why records are missing: those from `first` to `last`, as far as that can be said.
-
-    Without any such number `last` is less than `first`. `comparable`: the numbers are the log's.
-    """
-
-    code: str
-    text: str
-    first: int
-    last: int
 
 
 class Judged(NamedTuple):
@@ -209,29 +186,9 @@ def hole_event(hole: Hole, stem: Stem, place: Place, now_us: int, before: int = 
 
     Told again because nothing was kept behind it, it is the same event; where more is gone by then
     it is another. A later loss in the same place is another one, too.
-
-    A log that is gone, and of which everything that was known had been read, may have held more:
-    nobody can say, so its outcome is unknown.
     """
-    lost = hole.first <= hole.last
     ident = f"{stem.id_of(place.partition, hole.first)}-{hole.last}/{hole.code}/{before}"
-    data = {"first_offset": hole.first, "last_offset": hole.last} if lost else {
-        "first_offset": hole.first}
-    event = Event(
-        action="kafka.partition.lose",
-        actor=Actor(type=ActorType.SYSTEM, id="kafka"),
-        operation=Operation.OTHER,
-        targets=[Target(type="kafka_partition", id=str(place), parent=place.topic)],
-        time=_EPOCH + timedelta(microseconds=now_us),
-        outcome=Outcome.FAILURE if lost else Outcome.UNKNOWN,
-        reason=Reason(code=hole.code, text=hole.text),
-        id=ident,
-        severity=Severity.HIGH if lost else Severity.MEDIUM,
-        labels={"topic": place.topic},
-        data=Raw(_encode(data)),
-        raw=UNSET,
-    )
-    return Parsed(
-        content=_encode(event), idempotent=ident.encode(), line=1, id=ident, time_us=now_us,
-        parser=VERSION,
-    )
+    target = Target(type="kafka_partition", id=str(place), parent=place.topic)
+    where = losses.Place(
+        "kafka", "kafka.partition.lose", "offset", target, {"topic": place.topic}, VERSION)
+    return losses.loss_event(hole, where, ident, now_us)

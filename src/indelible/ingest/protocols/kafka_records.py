@@ -6,9 +6,6 @@ a value (a *tombstone*) says that what its key names is deleted, and becomes an 
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,16 +14,12 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from indelible.base.clock import MICROS, to_us
-from indelible.base.limits import (
-    KAFKA_AHEAD_SECONDS,
-    KAFKA_HEADERS,
-    KAFKA_SHOWN_BYTES,
-    NAME_CHARS,
-)
+from indelible.base.limits import KAFKA_AHEAD_SECONDS, NAME_CHARS
 from indelible.event.model import Actor, ActorType, Event, Operation, Origin, Outcome, Target
 from indelible.ingest.parsed import Parsed
 from indelible.ingest.parsers.contract import Given, Parser
 from indelible.ingest.parsers.pick import epoch
+from indelible.ingest.protocols.carried import shown, told, trace_of
 from indelible.ingest.protocols.message import Message, read
 
 VERSION: Final = "kafka/1"
@@ -34,10 +27,6 @@ VERSION: Final = "kafka/1"
 CREATED: Final = 1
 """The type of a timestamp that the producer set; any other is the broker's."""
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_B3 = re.compile(r"([0-9a-f]{32}|[0-9a-f]{16})-[0-9a-f]{16}")
-_B3_TRACE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}")
-_NO_TRACE: Final = frozenset(("0" * 32, "0" * 16))
 _SCHEMA: Final = 5
 """Bytes that serializers with a schema registry write before a value: 0 and the schema's number."""
 _encode = msgspec.json.Encoder().encode
@@ -99,7 +88,7 @@ def event_of(record: Record, stem: Stem, parser: Parser, given: Given, line: int
     id of its own that one counts, and the value is what is compared.
     """
     ident = stem.id_of(record.partition, record.offset)
-    trace, given = _trace(record.headers), _known(record, given)
+    trace, given = trace_of(record.headers), _known(record, given)
     if record.value is None:
         found = _tombstone(record, ident, given, trace)
     else:
@@ -125,10 +114,7 @@ def _known(record: Record, given: Given) -> Given:
     }
     if record.key is not None:
         about["key"] = shown(record.key)
-    if record.headers:
-        about["headers"] = _headers(record.headers)
-        if len(record.headers) > KAFKA_HEADERS:
-            about["headers_left_out"] = len(record.headers) - KAFKA_HEADERS
+    about |= told(record.headers)
     if record.unread:
         about["headers_unread"] = "a name among them is no UTF-8"
     value = record.value
@@ -151,39 +137,6 @@ def _without_schema(value: bytes) -> str | dict[str, Any] | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def shown(value: bytes) -> object:
-    """Bytes for a reader: text, or base64; long ones by what identifies them."""
-    if len(value) > KAFKA_SHOWN_BYTES:
-        return {"bytes": len(value), "sha256": hashlib.sha256(value).hexdigest()}
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
-
-
-def _headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, object]:
-    """Headers by name; one that comes several times is a list."""
-    found: dict[str, list[object]] = {}
-    for name, value in headers[:KAFKA_HEADERS]:
-        values = found.setdefault(str(shown(name.encode("utf-8", "replace"))), [])
-        values.append(None if value is None else shown(value))
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
-
-
-def _trace(headers: Sequence[tuple[str, bytes | None]]) -> str:
-    """The trace that a record belongs to: W3C's `traceparent`, or one of Zipkin's headers."""
-    if not headers:
-        return ""
-    said = {name.lower(): value for name, value in headers[:KAFKA_HEADERS] if value is not None}
-    for name, form, group in (
-        ("traceparent", _TRACEPARENT, 1), ("b3", _B3, 1), ("x-b3-traceid", _B3_TRACE, 0),
-    ):
-        found = form.match(said.get(name, b"")[:64].decode("latin-1").lower())
-        if found is not None and found[group] not in _NO_TRACE:
-            return found[group]
-    return ""
 
 
 def _tombstone(record: Record, ident: str, given: Given, trace: str) -> Parsed:
