@@ -54,7 +54,7 @@ async def test_subjects_and_headers_of_any_bytes_are_read(server: Nats) -> None:
         published(b"audit.a", message(7), b"NATS/1.0\r\nno colon\r\n: none\r\n:\r\n\r\n"),
         published(b"audit.a", message(8)),
     )
-    assert b"ERR" not in answer
+    assert b"-ERR" not in answer  # ids of servers may have the letters
     await become(lambda: _all_there(server))
     async with reading(hub) as task:
         await until(lambda: kept(hub).next == 10, task)
