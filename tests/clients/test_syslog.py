@@ -254,7 +254,7 @@ def test_relp_brings_every_message_over_while_the_server_is_away(house: House) -
             eventually(lambda: count(server, "web") == 1_000)
         rsyslog.log(*lines[1_000:])
         with server:
-            eventually(lambda: count(server, "web") >= len(lines), 90)  # rsyslog waits longer each time
+            eventually(lambda: count(server, "web") >= len(lines), 90)
             assert {said(event) for event in events(server, "source:web")} == set(lines)
 
 
