@@ -236,6 +236,9 @@ def test_the_lock_holds_names_versions_and_hashes_only() -> None:
         text = (ROOT / "requirements" / name).read_text()
         assert "--hash=sha256:" in text
         assert "://" not in text
+    packages = (ROOT / "tests" / "clients" / "pino_loki" / "package-lock.json").read_text()
+    assert '"integrity": "sha512-' in packages
+    assert "://" not in packages
 
 
 def test_every_module_of_the_product_is_imported_by_another_or_is_an_entry() -> None:

@@ -11,19 +11,18 @@ import os
 import random
 import re
 import shlex
-import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from support.collected import counts, kill_collector, soon
 from support.kafka import Cluster, needs_kafka
 from support.senders import Rsyslog, block, eventually, needs_logger, needs_rsyslog
 from support.served import Place, Server
-from support.shipping import counts_of, events
+from support.shipping import events
 
 pytestmark = needs_kafka
 OMKAFKA = any(Path("/usr/lib").glob("*/rsyslog/omkafka.so"))
@@ -53,27 +52,8 @@ def house(root: Path, cluster: Cluster, topics: str = "audit-log,logins") -> Pla
     return place
 
 
-def counts(server: Server) -> dict[str, Any]:
-    return counts_of(server, "audit")
-
-
-def soon(server: Server, what: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Until `what` holds; else what the source and the server's log say."""
-    try:
-        eventually(what, seconds)
-    except AssertionError:
-        log = (server.place.root / "serve.log").read_text()
-        raise AssertionError((counts(server), log[-3000:])) from None
-
-
 def message(number: int) -> str:
     return json.dumps({"time": "2026-05-01T10:00:00Z", "user": f"u{number}", "action": "login"})
-
-
-def kill_collector(server: Server) -> None:
-    """kill -9; its parent starts another."""
-    for pid in server.pids("collector"):
-        os.kill(pid, signal.SIGKILL)
 
 
 def test_records_arrive_as_the_page_says(tmp_path: Path, cluster: Cluster) -> None:

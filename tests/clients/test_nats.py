@@ -15,16 +15,17 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.collected import counts, kill_collector, soon
 from support.nats import Nats, needs_nats
 from support.senders import block, eventually
 from support.served import Place, Server
-from support.shipping import counts_of, events
+from support.shipping import events
 
 pytestmark = needs_nats
 SERVERS = "nats1.example.org:4222,nats2.example.org:4222"
@@ -49,19 +50,6 @@ def house(root: Path, nats: Nats, *more: str) -> Place:
     return place
 
 
-def counts(server: Server) -> dict[str, Any]:
-    return counts_of(server, "audit")
-
-
-def soon(server: Server, what: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Until `what` holds; else what the source and the server's log say."""
-    try:
-        eventually(what, seconds)
-    except AssertionError:
-        log = (server.place.root / "serve.log").read_text()
-        raise AssertionError((counts(server), log[-3000:])) from None
-
-
 def message(number: int) -> bytes:
     said = {"time": "2026-05-01T10:00:00Z", "user": f"u{number}", "action": "login"}
     return json.dumps(said).encode()
@@ -69,12 +57,6 @@ def message(number: int) -> bytes:
 
 def send(nats: Nats, numbers: range, subject: str = "audit.a", **headers: str) -> None:
     asyncio.run(nats.send(subject, [message(n) for n in numbers], headers or None))
-
-
-def kill_collector(server: Server) -> None:
-    """kill -9; its parent starts another."""
-    for pid in server.pids("collector"):
-        os.kill(pid, signal.SIGKILL)
 
 
 def test_messages_arrive_as_the_page_says(tmp_path: Path, nats: Nats) -> None:

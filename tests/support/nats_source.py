@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,6 +29,12 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats, "NATS_AGAIN_SECONDS", 0.1)
     monkeypatch.setattr(nats_server, "NATS_EXPIRE_SECONDS", 0.3)
     monkeypatch.setattr(nats_server, "NATS_WAIT_SECONDS", 0.1)
+
+
+def nats_server_at(tmp_path: Path) -> Iterator[Nats]:
+    """A fixture: a server of its own, with JetStream and no stream."""
+    with Nats(tmp_path / "nats") as found:
+        yield found
 
 
 def hub_of(server: Nats, secret: bytes = b"", **options: str) -> MemoryHub:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +21,7 @@ from support.nats_source import (
     lost,
     message,
     messages,
+    nats_server_at,
     often,
     reading,
     users,
@@ -30,12 +29,7 @@ from support.nats_source import (
 
 pytestmark = needs_nats
 _often = pytest.fixture(autouse=True)(often)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Nats]:
-    with Nats(tmp_path / "nats") as found:
-        yield found
+server = pytest.fixture(nats_server_at)
 
 
 async def _given(server: Nats, count: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from support.nats_source import (
     lost,
     message,
     messages,
+    nats_server_at,
     often,
     reading,
     users,
@@ -29,12 +29,7 @@ from support.nats_source import (
 
 pytestmark = needs_nats
 _often = pytest.fixture(autouse=True)(often)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Nats]:
-    with Nats(tmp_path / "nats") as found:
-        yield found
+server = pytest.fixture(nats_server_at)
 
 
 @story

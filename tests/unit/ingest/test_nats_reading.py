@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,6 +18,7 @@ from support.nats_source import (
     losses,
     message,
     messages,
+    nats_server_at,
     often,
     reading,
     users,
@@ -27,12 +26,7 @@ from support.nats_source import (
 
 pytestmark = needs_nats
 _often = pytest.fixture(autouse=True)(often)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Nats]:
-    with Nats(tmp_path / "nats") as found:
-        yield found
+server = pytest.fixture(nats_server_at)
 
 
 @story

@@ -20,6 +20,7 @@ from indelible.base.limits import (
     NAME_CHARS,
 )
 from indelible.ingest.extras import libraries
+from indelible.ingest.protocols.brokers import elsewhere, first_host
 
 OPTIONS: Final = (
     "brokers", "topics", "start", "group", "tls", "ca", "certificate", "key", "sasl", "user",
@@ -31,7 +32,6 @@ MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 _SKIP = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})-([0-9]{1,18})")
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Skip(NamedTuple):
@@ -67,12 +67,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def host(self) -> str:
         """The first broker's host."""
-        return self.brokers[0].rpartition(":")[0].strip("[]")
+        return first_host(self.brokers)
 
     @property
     def remote(self) -> bool:
         """Whether a broker is on another machine."""
-        return any(one.rpartition(":")[0] not in _LOOPBACK for one in self.brokers)
+        return elsewhere(self.brokers)
 
 
 def check_options(given: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from indelible.base.errors import BadRequest
 from indelible.base.limits import NATS_SERVERS, NATS_SUBJECTS
 from indelible.ingest.extras import libraries
+from indelible.ingest.protocols.brokers import elsewhere, first_host
 
 OPTIONS: Final = (
     "servers", "stream", "subjects", "start", "consumer", "domain", "inbox", "tls", "ca",
@@ -26,7 +27,6 @@ _NAME = re.compile(r"[^\s.*>/\\]{1,255}")
 _TOKEN = re.compile(r"[^\s.*>]+")
 _JWT = re.compile(r"-BEGIN NATS USER JWT-+\s+([A-Za-z0-9._=-]+)\s")
 _SEED = re.compile(r"-BEGIN USER NKEY SEED-+\s+([A-Z2-7]+)\s")
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +56,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def host(self) -> str:
         """The first server's host."""
-        return self.servers[0].rpartition(":")[0].strip("[]")
+        return first_host(self.servers)
 
     @property
     def remote(self) -> bool:
         """Whether a server is on another machine."""
-        return any(one.rpartition(":")[0] not in _LOOPBACK for one in self.servers)
+        return elsewhere(self.servers)
 
     @property
     def api(self) -> str:
